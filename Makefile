@@ -1,0 +1,43 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+JOBS   ?= 2
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint bench nightly clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## create .venv and install everything from requirements.lock
+
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "sopd needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: venv  ## lead some hundred customers through a 30-day programme, against the sandbox
+	@$(VENV)/bin/sopd demo $(ARGS)
+
+test: venv  ## run the tests (JOBS=2 processes; ARGS="-k name" to choose)
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+
+lint: venv  ## ruff over everything, mypy --strict over machines/
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+bench: venv  ## measure throughput beside hand-written SQL, both databases
+	@$(PY) -m tests.bench $(ARGS)
+
+nightly: venv  ## run the long searches that `make test` leaves out
+	@$(PY) -m pytest -q -m nightly $(ARGS)
+
+clean:  ## remove .venv and everything generated
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
