@@ -9,7 +9,10 @@ import pytest
 
 from tests.meta.sources import ROOT, modules, project_files
 
-VAGUE = set("util utils common helper helpers manager managers service services model models base misc".split())
+VAGUE = {
+    "util", "utils", "common", "helper", "helpers", "manager", "managers",
+    "service", "services", "model", "models", "base", "misc",
+}
 # Put together here so that this file does not contain what it forbids.
 HOSTS = re.compile("|".join((r"pypi\." "org", r"pythonhosted\." "org", r"npmjs\." "org", r"deb\.debian\." "org")))
 UNFINISHED = re.compile(r"\b(" "TO" "DO|FIX" "ME|X" "XX" r")\b")
