@@ -1,0 +1,66 @@
+"""What differs between SQLite and PostgreSQL, behind one shape; used by `Store` and `Transaction` only.
+
+SQL is written once, with `?` placeholders, in the common subset (`UPDATE .. FROM`, `RETURNING`, `ON CONFLICT`). What
+the subset lacks is asked of the dialect: rows as a table, locks, the time. No table names and no decisions here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from peewee import Database
+
+from .errors import StoreError
+
+TYPES = ("bigint", "int", "text", "bool")
+
+
+class Given(NamedTuple):
+    """Rows handed to a statement: `sql` goes after FROM (give it an alias), `params` in its place among the others."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+
+class Dialect(Protocol):
+    """One of the two databases. `name` is 'sqlite' or 'postgres'; `place` names it to people, without a password."""
+
+    name: str
+    place: str
+    begin: str
+    begin_reading: str
+    now: str
+    skip_locked: str
+    one_writer: bool
+    driver_error: type[Exception]
+
+    def database(self, pool: int) -> Database:
+        """A pooled peewee database, not yet connected."""
+
+    def text(self, sql: str) -> str:
+        """The statement as the driver wants it."""
+
+    def for_update(self, of: str) -> str:
+        """The locking clause of a SELECT, with a leading blank; empty where one writer at a time makes it needless."""
+
+    def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
+        """`rows` as a table with these columns; any number of rows within one statement and a fixed SQL text."""
+
+    def set_reading(self, connection: Any, on: bool) -> None:
+        """Let the connection refuse writes, where BEGIN cannot say so."""
+
+    def is_broken(self, connection: Any) -> bool:
+        """Whether the connection is of no further use."""
+
+    def explain(self, sql: str) -> str:
+        """The statement that shows the plan of `sql`."""
+
+    def translate(self, error: Exception, sql: str) -> StoreError:
+        """The driver's error in our words."""
+
+
+def typed(columns: Mapping[str, str]) -> None:
+    """Refuse column types that `Transaction.table` does not know."""
+    if wrong := sorted(set(columns.values()) - set(TYPES)):
+        raise ValueError(f"column types {wrong}: allowed are {', '.join(TYPES)}")

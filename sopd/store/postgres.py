@@ -1,0 +1,112 @@
+"""PostgreSQL, for production: claims by SKIP LOCKED, any number of daemons (ARCHITECTURE 5).
+
+Rows become a table through `unnest` of one array per column: a statement may have 65,535 parameters, an array any
+number of values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from peewee import Database
+from playhouse import db_url
+
+from .dialect import Given, typed
+from .errors import BadAddress, BadStatement, BadValue, Conflict, NoSchema, StoreBusy, StoreError, Unreachable
+
+SCHEMES = ("postgresql://", "postgres://")
+WAIT_S = 10
+
+_CAST = {"bigint": "bigint", "int": "integer", "text": "text", "bool": "boolean"}
+_PARTS = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|(\?)|(%)")
+_BUSY = {"40001", "40P01", "55P03", "57014"}  # serialization, deadlock, lock not available, statement timeout
+_DOWN = ("08", "25006", "53", "57", "58", "XX")  # connection, read-only, resources, shutdown, system, internal
+
+
+class Postgres:
+    """The dialect of one PostgreSQL database."""
+
+    name = "postgres"
+    begin = "begin"
+    begin_reading = "begin isolation level repeatable read read only"
+    now = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
+    skip_locked = " for update skip locked"
+    one_writer = False
+    driver_error: type[Exception] = psycopg.Error
+
+    def __init__(self, url: str, statement_timeout_ms: int) -> None:
+        parts = urlsplit(url)
+        if len(parts.path) < 2:
+            raise BadAddress(_shown(url))
+        self._url = "postgresql+pool" + url[url.index("://") :]
+        self._timeout_ms = statement_timeout_ms
+        self.place = _shown(url)
+
+    def database(self, pool: int) -> Database:
+        return db_url.connect(
+            self._url, unquote_password=True, unquote_user=True, prefer_psycopg3=True, autoconnect=False,
+            max_connections=pool, timeout=WAIT_S, stale_timeout=300, connect_timeout=WAIT_S, application_name="sopd",
+            options=f"-c statement_timeout={self._timeout_ms}",
+        )  # fmt: skip
+
+    def text(self, sql: str) -> str:
+        return _percent(sql)
+
+    def for_update(self, of: str) -> str:
+        return f" for update of {of}"
+
+    def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
+        typed(columns)
+        arrays = ", ".join(f"?::{_CAST[kind]}[]" for kind in columns.values())
+        params = [[row[at] for row in rows] for at in range(len(columns))]
+        for at, kind in enumerate(columns.values()):
+            if kind == "bool":  # smallint[] has no cast to boolean[]
+                params[at] = [None if value is None else bool(value) for value in params[at]]
+        return Given(f"(select * from unnest({arrays}) as g({', '.join(columns)}))", tuple(params))
+
+    def set_reading(self, connection: psycopg.Connection, on: bool) -> None:
+        """BEGIN has said it."""
+
+    def is_broken(self, connection: psycopg.Connection) -> bool:
+        return connection.closed or connection.broken
+
+    def explain(self, sql: str) -> str:
+        return f"explain {sql}"
+
+    def translate(self, error: Exception, sql: str) -> StoreError:
+        state = getattr(error, "sqlstate", None) or ""
+        diagnosis = getattr(error, "diag", None)
+        # Its first line only: the detail quotes whole rows.
+        said = (diagnosis and diagnosis.message_primary) or str(error).strip()
+        if state in _BUSY:
+            return StoreBusy(f"{self.place} is busy: {said}", "try again")
+        if state == "42P01":
+            return NoSchema(said)
+        if state.startswith("23"):
+            return Conflict(said, diagnosis.constraint_name if diagnosis else None)
+        if state.startswith("22") or isinstance(error, psycopg.DataError):
+            return BadValue(f"a value does not fit: {said}")
+        if state.startswith(_DOWN) or (not state and isinstance(error, psycopg.OperationalError)):
+            return Unreachable(f"cannot use {self.place}: {said}", "check that the server runs and has room")
+        return BadStatement(f"{said} in: {sql}")
+
+
+@lru_cache(maxsize=4096)
+def _percent(sql: str) -> str:
+    """`?` outside quotes becomes `%s`; every `%` is doubled, as psycopg wants it."""
+    return _PARTS.sub(_part, sql)
+
+
+def _part(found: re.Match[str]) -> str:
+    quoted, mark, _ = found.groups()
+    return quoted.replace("%", "%%") if quoted else "%s" if mark else "%%"
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"postgresql://{parts.hostname or 'local socket'}{parts.path}"

@@ -1,0 +1,94 @@
+"""SQLite, the embedded default: WAL, one writer at a time, synced at every commit (ARCHITECTURE 5).
+
+Rows become a table through `json_each`: one parameter and one SQL text for any number of rows.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from playhouse.pool import PooledSqliteDatabase
+
+from .dialect import Given, typed
+from .errors import BadAddress, BadStatement, BadValue, Conflict, NoSchema, StoreBusy, StoreError, Unreachable
+
+SCHEME = "sqlite:///"
+BUSY_MS = 5000
+PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "busy_timeout": BUSY_MS,
+    "foreign_keys": 1,
+    "cache_size": -65536,
+    "temp_store": "memory",
+}
+
+_BUSY = {"SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT", "SQLITE_LOCKED"}
+_DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB",
+         "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT")  # fmt: skip
+
+
+class Sqlite:
+    """The dialect of one SQLite file."""
+
+    name = "sqlite"
+    begin = "begin immediate"  # a read lock cannot be upgraded: a plain BEGIN fails where this one waits
+    begin_reading = "begin"
+    now = "cast(round((julianday('now') - 2440587.5) * 86400000.0) as integer)"
+    skip_locked = ""
+    one_writer = True
+    driver_error: type[Exception] = sqlite3.Error
+
+    def __init__(self, url: str) -> None:
+        path = url.removeprefix(SCHEME)
+        if not path or ":memory:" in path or path.startswith("file:"):
+            raise BadAddress(url)  # every pooled connection would open a database of its own
+        self.path = Path(path).absolute()
+        self.place = str(self.path)
+
+    def database(self, pool: int) -> PooledSqliteDatabase:
+        return PooledSqliteDatabase(
+            str(self.path), pragmas=PRAGMAS, lock_type="IMMEDIATE", autoconnect=False, max_connections=pool,
+            timeout=BUSY_MS / 1000, check_same_thread=False, cached_statements=512,
+        )  # fmt: skip
+
+    def text(self, sql: str) -> str:
+        return sql
+
+    def for_update(self, of: str) -> str:
+        return ""
+
+    def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
+        typed(columns)
+        if len(columns) == 1:
+            name, values = next(iter(columns)), [row[0] for row in rows]
+            return Given(f"(select value as {name} from json_each(?))", (json.dumps(values),))
+        picked = ", ".join(f"json_extract(value, '$[{at}]') as {name}" for at, name in enumerate(columns))
+        return Given(f"(select {picked} from json_each(?))", (json.dumps(rows),))
+
+    def set_reading(self, connection: sqlite3.Connection, on: bool) -> None:
+        connection.execute(f"pragma query_only = {int(on)}")
+
+    def is_broken(self, connection: sqlite3.Connection) -> bool:
+        return False
+
+    def explain(self, sql: str) -> str:
+        return f"explain query plan {sql}"
+
+    def translate(self, error: Exception, sql: str) -> StoreError:
+        kind = str(getattr(error, "sqlite_errorname", ""))
+        if kind in _BUSY or kind.startswith("SQLITE_LOCKED"):
+            return StoreBusy(f"{self.place} was locked by another process for {BUSY_MS // 1000} s", "try again")
+        if kind.startswith(_DISK):
+            return Unreachable(f"cannot use {self.place}: {error}", "check the disk, the path and its permissions")
+        if kind.startswith("SQLITE_CONSTRAINT"):
+            return Conflict(str(error))
+        if "no such table" in str(error):
+            return NoSchema(str(error))
+        if kind in ("SQLITE_TOOBIG", "SQLITE_MISMATCH") or isinstance(error, sqlite3.DataError):
+            return BadValue(f"a value does not fit: {error}")
+        return BadStatement(f"{error} in: {sql}")

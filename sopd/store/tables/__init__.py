@@ -1,0 +1,56 @@
+"""Every table of sopd, in the order in which they are created.
+
+The indexes carry the promises of SPEC 15: at most one open enrollment per SOP and subject, one push per enrollment and
+step, one reservation per customer, window and place, one open mass send per customer, one once-per-customer claim.
+"""
+
+from __future__ import annotations
+
+from .fields import Row, UtcField, bound
+from .people import Audience, AudienceMember, Customer, Member, Relation, RelationTag, Tag
+from .plumbing import (
+    Audit,
+    Clock,
+    Counter,
+    CounterDelta,
+    Dirty,
+    Inbox,
+    Job,
+    Outbox,
+    SetAside,
+    WecomWindow,
+)
+from .sending import Claim, Dispatch, Push, Reservation, Slot
+from .sops import Enrollment, Journal, Refusal, Sop, SopVersion
+
+TABLES: tuple[type[Row], ...] = (
+    Clock,
+    Member,
+    Customer,
+    Relation,
+    Tag,
+    RelationTag,
+    Audience,
+    AudienceMember,
+    Sop,
+    SopVersion,
+    Enrollment,
+    Journal,
+    Refusal,
+    Slot,
+    Dispatch,
+    Push,
+    Claim,
+    Reservation,
+    Inbox,
+    Dirty,
+    Outbox,
+    Job,
+    WecomWindow,
+    SetAside,
+    Counter,
+    CounterDelta,
+    Audit,
+)
+
+__all__ = ["TABLES", "Row", "UtcField", "bound", *(table.__name__ for table in TABLES)]

@@ -1,0 +1,205 @@
+"""One unit of work: what a handler holds between BEGIN and COMMIT. Made by `Store` only.
+
+Everything here is set-based: rows go in and out by the hundred, in one statement each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from peewee import BigIntegerField, BooleanField, IntegerField
+
+from .dialect import Dialect, Given
+from .errors import BadStatement
+from .tables import CounterDelta, Row
+
+if TYPE_CHECKING:
+    from machines.calendar import Instant
+
+CHUNK = 5000  # rows a statement: bounds memory, not parameters
+
+Params = Sequence[Any]
+
+
+class Transaction:
+    """Statements of one transaction; `?` stands for a parameter on both databases.
+
+    Booleans come back as 0/1 from SQLite; `sum()` of a bigint is to be cast to bigint (PostgreSQL makes it a Decimal).
+    The order of RETURNING rows is not promised.
+    """
+
+    def __init__(self, dialect: Dialect, connection: Any, hook: Callable[[str], object] | None) -> None:
+        self.dialect = dialect
+        self._connection = connection
+        self._hook = hook
+        self._counts: Counter[str] = Counter()
+        self.afterwards: list[Callable[[], object]] = []
+
+    @cached_property
+    def now(self) -> Instant:
+        """The one instant of this unit of work: the rehearsal's clock if there is one, else the database's time."""
+        return self.value(f"select coalesce((select now from clock), {self.dialect.now})")
+
+    @property
+    def skip_locked(self) -> str:
+        """The end of a claiming SELECT: rows that somebody else holds are left out, not waited for."""
+        return self.dialect.skip_locked
+
+    def for_update(self, of: str) -> str:
+        """The end of a SELECT whose rows (of table or alias `of`) are about to be written."""
+        return self.dialect.for_update(of)
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT or of a RETURNING."""
+        return self._execute(sql, params, lambda cursor: cursor.fetchall())
+
+    def one(self, sql: str, params: Params = ()) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        return next(iter(self.rows(sql, params)), None)
+
+    def value(self, sql: str, params: Params = ()) -> Any:
+        """The first column of the first row; None without a row."""
+        row = self.one(sql, params)
+        return None if row is None else row[0]
+
+    def run(self, sql: str, params: Params = ()) -> int:
+        """How many rows a statement without RETURNING wrote."""
+        count = self._execute(sql, params, lambda cursor: cursor.rowcount)
+        if count < 0 and self.dialect.one_writer:  # sqlite3 does not count a statement that begins with WITH
+            return self._connection.execute("select changes()").fetchone()[0]
+        return count
+
+    def insert(
+        self,
+        table: type[Row],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        returning: Sequence[str] = ("id",),
+        on_conflict: str | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Insert any number of rows; a column that no row names gets the table's default.
+
+        `on_conflict`: None raises `Conflict`; "ignore" leaves the old row (and returns nothing for it); anything else
+        is the text after ON CONFLICT, e.g. "(fingerprint) do update set times = inbox.times + 1": then no two of the
+        rows may meet each other. Returns the `returning` columns of the rows written; () for none of them.
+        """
+        columns = columns_of(table)
+        named = [name for name in columns if columns[name].default is not None or any(name in row for row in rows)]
+        if strange := {name for row in rows for name in row} - columns.keys():
+            raise BadStatement(f"table {table._meta.table_name} has no column {', '.join(sorted(strange))}")
+        types = {name: columns[name].type for name in named}
+        sql = f"insert into {table._meta.table_name} ({', '.join(map(quoted, named))}) select * from %s g where true"
+        if on_conflict is not None:
+            sql += " on conflict " + ("do nothing" if on_conflict == "ignore" else on_conflict)
+        if returning:
+            sql += f" returning {', '.join(map(quoted, returning))}"
+        written: list[tuple[Any, ...]] = []
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            given = self.table(types, [tuple(columns[name].of(row) for name in named) for row in part])
+            written += self._execute(sql % given.sql, given.params, lambda c: c.fetchall() if returning else [])
+        return written
+
+    def table(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
+        """Rows as a table to join with; `columns` maps names to 'bigint', 'int', 'text' or 'bool'.
+
+        g = tx.table({"id": "bigint", "state": "text"}, rows)
+        tx.run(f"update enrollment set state = n.state from {g.sql} n where enrollment.id = n.id", g.params)
+        """
+        return self.dialect.given({quoted(name): kind for name, kind in columns.items()}, rows)
+
+    def ids(self, ids: Iterable[int]) -> Given:
+        """Ids as a table with the one column `id`: `... where id in (select id from {g.sql} g)`."""
+        return self.dialect.given({"id": "bigint"}, [(each,) for each in ids])
+
+    def claim(
+        self,
+        table: type[Row],
+        where: str,
+        params: Params = (),
+        *,
+        order: str,
+        limit: int,
+        lease_ms: int,
+        key: Sequence[str] = ("id",),
+        returning: Sequence[str] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Lease up to `limit` rows that nobody holds: `lease_until` and `act_at` = now + lease, `attempts` + 1.
+
+        The due column moves along, so that min(act_at) is the true next due and a dead worker's row comes back.
+        `where` and `order` choose among the rows; those with a running lease, or locked by another transaction, are
+        left out. Returns the `returning` columns (the key, if not given) as they are after the claim, in no order.
+        """
+        name, keys = table._meta.table_name, ", ".join(map(quoted, key))
+        sql = (
+            f"with picked as materialized (select {keys} from {name}"
+            f" where {where} and (lease_until is null or lease_until <= ?) order by {order} limit ?{self.skip_locked})"
+            f" update {name} set lease_until = ?, act_at = ?, attempts = attempts + 1"
+            f" where ({keys}) in (select {keys} from picked) returning {', '.join(map(quoted, returning or key))}"
+        )
+        lease_until = self.now + lease_ms
+        return self.rows(sql, (*params, self.now, limit, lease_until, lease_until))
+
+    # -- what happens at the end ---------------------------------------------------------------------------------
+
+    def after_commit(self, act: Callable[[], object]) -> None:
+        """Do this once the transaction is committed (wake-ups); never if it is not. Its failure is only logged."""
+        self.afterwards.append(act)
+
+    def count(self, key: str, n: int = 1) -> None:
+        """Add to a counter; all keys of a transaction are written as one insert just before COMMIT."""
+        self._counts[key] += n
+
+    def flush(self) -> None:
+        """Write what was counted. `Store` calls this before COMMIT."""
+        deltas = [{"key": key, "n": n} for key, n in sorted(self._counts.items()) if n]
+        if deltas:
+            self.insert(CounterDelta, deltas, returning=())
+
+    def explain(self, sql: str, params: Params = ()) -> str:
+        """The database's plan for a statement, one line a node."""
+        return "\n".join(str(row[-1]) for row in self.rows(self.dialect.explain(sql), params))
+
+    def _execute(self, sql: str, params: Params, read: Callable[[Any], Any]) -> Any:
+        if self._hook is not None:
+            self._hook(sql)
+        try:
+            return read(self._connection.execute(self.dialect.text(sql), tuple(params)))
+        except self.dialect.driver_error as error:
+            raise self.dialect.translate(error, sql) from error
+
+
+class _Column:
+    """A column as `insert` needs it: its type for `Transaction.table` and its default."""
+
+    def __init__(self, field: Any) -> None:
+        self.name = field.column_name
+        self.default = field.default
+        self.type = _type_of(field)
+
+    def of(self, row: Mapping[str, Any]) -> Any:
+        return row.get(self.name, self.default)
+
+
+def _type_of(field: Any) -> str:
+    if isinstance(field, BooleanField):
+        return "bool"
+    if isinstance(field, BigIntegerField) or field.field_type == "BIGAUTO":
+        return "bigint"
+    return "int" if isinstance(field, IntegerField) else "text"
+
+
+@lru_cache(maxsize=256)
+def columns_of(table: type[Row]) -> dict[str, _Column]:
+    """The columns of a table by name, in the order of the schema."""
+    return {field.column_name: _Column(field) for field in table._meta.sorted_fields}
+
+
+def quoted(name: str) -> str:
+    """A column name that may be a word of SQL (`window`, `at`)."""
+    return f'"{name}"'
