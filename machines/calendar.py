@@ -162,9 +162,6 @@ class QuietHours:
         return 0
 
 
-NO_QUIET_HOURS = QuietHours()
-
-
 def _merged(windows: tuple[tuple[time, time], ...]) -> tuple[tuple[int, int], ...]:
     """Disjoint ascending spans of the day with a gap between any two."""
     spans: list[tuple[int, int]] = []
@@ -198,3 +195,6 @@ def _change_between(quiet_at: Instant, end_at: Instant, zone: str) -> Instant:
         else:
             end_at = middle
     return end_at
+
+
+NO_QUIET_HOURS = QuietHours()
