@@ -103,11 +103,11 @@ def clock_time() -> Kind:
 
 
 def zone() -> Kind:
-    """An IANA time zone."""
+    """The name of an IANA time zone."""
 
-    def convert(value: str) -> ZoneInfo:
+    def convert(value: str) -> str:
         try:
-            return ZoneInfo(value)
+            return ZoneInfo(value).key
         except (ZoneInfoNotFoundError, OSError):  # OSError: the name of a folder of zones, like "America"
             raise ValueError from None
 

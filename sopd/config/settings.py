@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from machines.calendar import QuietHours
 from sopd.config import kinds
 from sopd.config.kinds import Kind
 from sopd.errors import ConfigError
@@ -29,10 +29,17 @@ def setting(kind: Kind, default: str | int) -> Any:
 class Company:
     """The company's clock. Quota windows do not follow it: they are always WeCom's (SPEC 5)."""
 
-    zone: ZoneInfo = setting(kinds.zone(), "Asia/Shanghai")
+    zone: str = setting(kinds.zone(), "Asia/Shanghai")
     quiet_from: dt.time = setting(kinds.clock_time(), "21:00")
     quiet_until: dt.time = setting(kinds.clock_time(), "08:00")
     holidays_file: Path | None = setting(kinds.path(), "")
+
+    @property
+    def quiet_hours(self) -> QuietHours:
+        """The company's quiet hours; none if they end when they begin."""
+        if self.quiet_from == self.quiet_until:
+            return QuietHours()
+        return QuietHours(((self.quiet_from, self.quiet_until),))
 
 
 @dataclass(frozen=True, slots=True)

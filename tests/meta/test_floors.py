@@ -20,18 +20,19 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(row.split())
     for row in (
         "machines",  # the package's own docstring
-        "machines.errors machines.reasons machines.facts machines.workdays machines.calendar machines.timetable "
-        "machines.backoff machines.events machines.effects",
+        "machines.errors machines.reasons machines.facts machines.workdays machines.calendar machines.moments "
+        "machines.timetable machines.lateness machines.backoff machines.events machines.effects",
         "machines.rules machines.sop machines.journey machines.fsm",
         "machines.slots machines.quota machines.entry machines.enrollment machines.push machines.dispatch "
         "machines.lifecycle machines.placement machines.variants",
         "machines.diagram machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "
-        "sopd.holidays sopd.definitions",
+        "sopd.activity sopd.holidays sopd.definitions",
         "sopd.store sopd.wecom sopd.broker",
         "sopd.handlers",
-        "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.collector sopd.reconcile sopd.initialise",
+        "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.outbox sopd.reconcile "
+        "sopd.initialise sopd.jobs",
         "sopd.actors",
         "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
         "sopd.bootstrap sopd.web.app",

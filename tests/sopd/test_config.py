@@ -32,11 +32,16 @@ def faults_of(file: Path | None, environ: dict[str, str] | None = None) -> list[
 def test_no_source_at_all_gives_the_defaults() -> None:
     settings = load(None, {})
 
-    assert settings.company.zone.key == "Asia/Shanghai"
+    assert settings.company.zone == "Asia/Shanghai"
     assert settings.company.quiet_from == dt.time(21) and settings.company.quiet_until == dt.time(8)
     assert settings.quota.mode == "day:1"
     assert settings.broker.in_memory and not settings.wecom.is_local
     assert settings.store.url == f"sqlite:///{Path.cwd()}/sopd.db"
+
+
+def test_equal_quiet_times_mean_no_quiet_hours() -> None:
+    assert load(None, {}).company.quiet_hours.windows == ((dt.time(21), dt.time(8)),)
+    assert load(None, {"SOPD_COMPANY_QUIET_UNTIL": "21:00"}).company.quiet_hours.windows == ()
 
 
 def test_shipped_file_shows_every_setting_with_its_default() -> None:
