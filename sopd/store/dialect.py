@@ -24,7 +24,10 @@ class Given(NamedTuple):
 
 
 class Dialect(Protocol):
-    """One of the two databases. `name` is 'sqlite' or 'postgres'; `place` names it to people, without a password."""
+    """One of the two databases. `name` is 'sqlite' or 'postgres'; `place` names it to people, without a password.
+
+    `now` is an SQL expression of milliseconds; `most_params` is how many parameters `given` puts into its fast form.
+    """
 
     name: str
     place: str
@@ -33,6 +36,7 @@ class Dialect(Protocol):
     now: str
     skip_locked: str
     one_writer: bool
+    most_params: int | None
     driver_error: type[Exception]
 
     def database(self, pool: int) -> Database:
@@ -45,7 +49,7 @@ class Dialect(Protocol):
         """The locking clause of a SELECT, with a leading blank; empty where one writer at a time makes it needless."""
 
     def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
-        """`rows` as a table with these columns; any number of rows within one statement and a fixed SQL text."""
+        """`rows` as a table with these columns; any number of rows in one statement."""
 
     def set_reading(self, connection: Any, on: bool) -> None:
         """Let the connection refuse writes, where BEGIN cannot say so."""

@@ -9,19 +9,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import peewee
 import structlog
 from playhouse.pool import MaxConnectionsExceeded
 
+from machines.calendar import Instant
+
 from . import postgres, sqlite
 from .dialect import Dialect
 from .errors import BadAddress, Nested, StoreBusy, Unreachable
 from .transaction import Transaction
-
-if TYPE_CHECKING:
-    from machines.calendar import Instant
 
 Hook = Callable[[str], object]
 

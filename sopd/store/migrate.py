@@ -6,6 +6,7 @@ restored. A step that fails leaves the database at the step before it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import resources
 
@@ -15,7 +16,10 @@ from .filelock import hold
 from .transaction import Transaction
 
 _ADVISORY = 7_316_002_017  # any number of our own: two runners on PostgreSQL meet here
-_HISTORY = "create table if not exists schema_migration (number integer not null primary key, name text not null, applied_at bigint not null)"  # noqa: E501
+_HISTORY = (
+    "create table if not exists schema_migration"
+    " (number integer not null primary key, name text not null, applied_at bigint not null)"
+)
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,14 @@ def statements(text: str) -> tuple[str, ...]:
 
 def status(store: Store) -> Status:
     """Where the database stands. Changes nothing."""
-    all_steps = steps()
+    known = steps()
     try:
         with store.reading() as tx:
             found = _found(tx)
     except NoSchema:
         found = 0
-    missing = tuple(step.name for step in all_steps if step.number > found)
-    return Status(found, all_steps[-1].number, missing)
+    missing = tuple(step.name for step in known if step.number > found)
+    return Status(found, known[-1].number, missing)
 
 
 def require(store: Store) -> None:
@@ -107,12 +111,37 @@ def _apply_next(store: Store) -> str | None:
         step = next((step for step in known if step.number > found), None)
         if step is None:
             return None
-        for statement in step.sql[tx.dialect.name]:
-            tx.run(statement)
+        _execute(tx, step)
         # Not `tx.now`: the rehearsal's clock may not exist yet, and this instant is for people.
         tx.run(f"insert into schema_migration (number, name, applied_at) values (?, ?, {tx.dialect.now})",
                (step.number, step.name))  # fmt: skip
         return step.name
+
+
+def build(tx: Transaction, schema: int) -> None:
+    """The empty tables of an older schema, without their history: a restore fills in both."""
+    tx.run(_HISTORY)
+    for step in steps():
+        if step.number <= schema:
+            _execute(tx, step)
+
+
+def tables_here(tx: Transaction) -> list[str]:
+    """Those tables of this database that are ours, by any step's word; whoever else keeps tables here is left alone."""
+    ours = ["schema_migration"]
+    for step in steps():
+        for statement in step.sql[tx.dialect.name]:
+            ours += re.findall(r"^create table (\w+)", statement)
+    if tx.dialect.name == "sqlite":
+        found = tx.rows("select name from sqlite_master where type = 'table'")
+    else:
+        found = tx.rows("select tablename from pg_tables where schemaname = current_schema()")
+    return [name for name in ours if (name,) in found]
+
+
+def _execute(tx: Transaction, step: Step) -> None:
+    for statement in step.sql[tx.dialect.name]:
+        tx.run(statement)
 
 
 def _found(tx: Transaction) -> int:

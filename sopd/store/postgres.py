@@ -7,8 +7,9 @@ number of values.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,9 +24,9 @@ SCHEMES = ("postgresql://", "postgres://")
 WAIT_S = 10
 
 _CAST = {"bigint": "bigint", "int": "integer", "text": "text", "bool": "boolean"}
-_PARTS = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|(\?)|(%)")
+_PARTS = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*)|(\?)|(%)")
 _BUSY = {"40001", "40P01", "55P03", "57014"}  # serialization, deadlock, lock not available, statement timeout
-_DOWN = ("08", "25006", "53", "57", "58", "XX")  # connection, read-only, resources, shutdown, system, internal
+_DOWN = ("08", "53", "57", "58", "XX")  # connection, resources, shutdown, system, internal
 
 
 class Postgres:
@@ -37,6 +38,7 @@ class Postgres:
     now = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
     skip_locked = " for update skip locked"
     one_writer = False
+    most_params = None
     driver_error: type[Exception] = psycopg.Error
 
     def __init__(self, url: str, statement_timeout_ms: int) -> None:
@@ -51,7 +53,7 @@ class Postgres:
         return db_url.connect(
             self._url, unquote_password=True, unquote_user=True, prefer_psycopg3=True, autoconnect=False,
             max_connections=pool, timeout=WAIT_S, stale_timeout=300, connect_timeout=WAIT_S, application_name="sopd",
-            options=f"-c statement_timeout={self._timeout_ms}",
+            client_encoding="utf8", options=f"-c statement_timeout={self._timeout_ms}",
         )  # fmt: skip
 
     def text(self, sql: str) -> str:
@@ -63,11 +65,9 @@ class Postgres:
     def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
         typed(columns)
         arrays = ", ".join(f"?::{_CAST[kind]}[]" for kind in columns.values())
-        params = [[row[at] for row in rows] for at in range(len(columns))]
-        for at, kind in enumerate(columns.values()):
-            if kind == "bool":  # smallint[] has no cast to boolean[]
-                params[at] = [None if value is None else bool(value) for value in params[at]]
-        return Given(f"(select * from unnest({arrays}) as g({', '.join(columns)}))", tuple(params))
+        values = zip(*rows, strict=True) if rows else [()] * len(columns)
+        params = tuple(_ARRAY[kind](column) for kind, column in zip(columns.values(), values, strict=True))
+        return Given(f"(select * from unnest({arrays}) as g({', '.join(columns)}))", params)
 
     def set_reading(self, connection: psycopg.Connection, on: bool) -> None:
         """BEGIN has said it."""
@@ -96,9 +96,31 @@ class Postgres:
         return BadStatement(f"{said} in: {sql}")
 
 
+def _integers(values: Iterable[int | None]) -> str:
+    """An array literal. With the driver's own way to write lists, inserts were half as fast (24 k and 51 k rows/s)."""
+    return "{" + ",".join(["null" if value is None else str(index(value)) for value in values]) + "}"
+
+
+def _booleans(values: Iterable[object]) -> str:
+    return "{" + ",".join(["null" if value is None else "t" if value else "f" for value in values]) + "}"
+
+
+def _texts(values: Iterable[object]) -> str:
+    return "{" + ",".join(["null" if value is None else _escaped(str(value)) for value in values]) + "}"
+
+
+def _escaped(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+_ARRAY = {"bigint": _integers, "int": _integers, "bool": _booleans, "text": _texts}
+
+
 @lru_cache(maxsize=4096)
 def _percent(sql: str) -> str:
-    """`?` outside quotes becomes `%s`; every `%` is doubled, as psycopg wants it."""
+    """`?` outside quotes and comments becomes `%s`; every `%` is doubled, as psycopg wants it."""
     return _PARTS.sub(_part, sql)
 
 

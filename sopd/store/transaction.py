@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from peewee import BigIntegerField, BooleanField, IntegerField
+
+from machines.calendar import Instant
 
 from .dialect import Dialect, Given
 from .errors import BadStatement
 from .tables import CounterDelta, Row
-
-if TYPE_CHECKING:
-    from machines.calendar import Instant
 
 CHUNK = 5000  # rows a statement: bounds memory, not parameters
 
@@ -33,7 +33,7 @@ class Transaction:
 
     def __init__(self, dialect: Dialect, connection: Any, hook: Callable[[str], object] | None) -> None:
         self.dialect = dialect
-        self._connection = connection
+        self.connection = connection  # the driver's own, for `backup` alone
         self._hook = hook
         self._counts: Counter[str] = Counter()
         self.afterwards: list[Callable[[], object]] = []
@@ -71,7 +71,7 @@ class Transaction:
         """How many rows a statement without RETURNING wrote."""
         count = self._execute(sql, params, lambda cursor: cursor.rowcount)
         if count < 0 and self.dialect.one_writer:  # sqlite3 does not count a statement that begins with WITH
-            return self._connection.execute("select changes()").fetchone()[0]
+            return self.connection.execute("select changes()").fetchone()[0]
         return count
 
     def insert(
@@ -88,20 +88,22 @@ class Transaction:
         is the text after ON CONFLICT, e.g. "(fingerprint) do update set times = inbox.times + 1": then no two of the
         rows may meet each other. Returns the `returning` columns of the rows written; () for none of them.
         """
-        columns = columns_of(table)
-        named = [name for name in columns if columns[name].default is not None or any(name in row for row in rows)]
-        if strange := {name for row in rows for name in row} - columns.keys():
+        columns, asked = columns_of(table), set(chain.from_iterable(rows))
+        if strange := asked - columns.keys():
             raise BadStatement(f"table {table._meta.table_name} has no column {', '.join(sorted(strange))}")
-        types = {name: columns[name].type for name in named}
-        sql = f"insert into {table._meta.table_name} ({', '.join(map(quoted, named))}) select * from %s g where true"
+        named = [column for column in columns.values() if column.default is not None or column.name in asked]
+        sql = f"insert into {table._meta.table_name} ({', '.join(quoted(column.name) for column in named)})"
+        sql += " select * from %s g where true"  # without WHERE, SQLite reads ON CONFLICT as a join's condition
         if on_conflict is not None:
             sql += " on conflict " + ("do nothing" if on_conflict == "ignore" else on_conflict)
         if returning:
             sql += f" returning {', '.join(map(quoted, returning))}"
+        types = {column.name: column.type for column in named}
+        wanted = [(column.name, column.default) for column in named]
         written: list[tuple[Any, ...]] = []
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            given = self.table(types, [tuple(columns[name].of(row) for name in named) for row in part])
+        for start in range(0, len(rows), step := self._chunk(len(named))):
+            values = [tuple([row.get(name, default) for name, default in wanted]) for row in rows[start : start + step]]
+            given = self.table(types, values)
             written += self._execute(sql % given.sql, given.params, lambda c: c.fetchall() if returning else [])
         return written
 
@@ -165,25 +167,25 @@ class Transaction:
         """The database's plan for a statement, one line a node."""
         return "\n".join(str(row[-1]) for row in self.rows(self.dialect.explain(sql), params))
 
+    def _chunk(self, columns: int) -> int:
+        most = self.dialect.most_params
+        return CHUNK if most is None else max(1, min(CHUNK, most // columns))
+
     def _execute(self, sql: str, params: Params, read: Callable[[Any], Any]) -> Any:
         if self._hook is not None:
             self._hook(sql)
         try:
-            return read(self._connection.execute(self.dialect.text(sql), tuple(params)))
+            return read(self.connection.execute(self.dialect.text(sql), tuple(params)))
         except self.dialect.driver_error as error:
             raise self.dialect.translate(error, sql) from error
 
 
-class _Column:
+class Column(NamedTuple):
     """A column as `insert` needs it: its type for `Transaction.table` and its default."""
 
-    def __init__(self, field: Any) -> None:
-        self.name = field.column_name
-        self.default = field.default
-        self.type = _type_of(field)
-
-    def of(self, row: Mapping[str, Any]) -> Any:
-        return row.get(self.name, self.default)
+    name: str
+    type: str
+    default: Any
 
 
 def _type_of(field: Any) -> str:
@@ -195,9 +197,10 @@ def _type_of(field: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def columns_of(table: type[Row]) -> dict[str, _Column]:
+def columns_of(table: type[Row]) -> dict[str, Column]:
     """The columns of a table by name, in the order of the schema."""
-    return {field.column_name: _Column(field) for field in table._meta.sorted_fields}
+    fields = table._meta.sorted_fields
+    return {field.column_name: Column(field.column_name, _type_of(field), field.default) for field in fields}
 
 
 def quoted(name: str) -> str:

@@ -15,5 +15,5 @@ def ddl(store: Store) -> list[str]:
             for context in (schema._create_table(safe=False), *schema._create_indexes(safe=False)):
                 sql, params = context.query()
                 assert not params, f"DDL cannot carry parameters: {sql}"
-                made.append(sql)
+                made.append(sql if store.dialect.name == "sqlite" else sql.removesuffix(" STRICT"))
     return made

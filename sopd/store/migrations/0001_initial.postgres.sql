@@ -8,7 +8,7 @@ create table clock (
 create table member (
     id bigserial not null primary key,
     userid text not null,
-    "name" text not null,
+    name text not null,
     supervisor text,
     in_scope boolean not null,
     can_send boolean not null,
@@ -21,7 +21,7 @@ create unique index member_userid on member (userid);
 create table customer (
     id bigserial not null primary key,
     external_userid text not null,
-    "name" text not null,
+    name text not null,
     unionid text,
     kind integer not null,
     gender integer not null,
@@ -51,7 +51,7 @@ create index relation_member_id on relation (member_id);
 create table tag (
     id bigserial not null primary key,
     tag_id text not null,
-    "name" text not null,
+    name text not null,
     group_id text not null,
     group_name text not null,
     deleted_at bigint
@@ -70,10 +70,10 @@ create index relation_tag_tag_id_relation_id on relation_tag (tag_id, relation_i
 
 create table audience (
     id bigserial not null primary key,
-    "name" text not null,
+    name text not null,
     imported_at bigint not null
 );
-create unique index audience_name on audience ("name");
+create unique index audience_name on audience (name);
 
 create table audience_member (
     audience_id bigint not null,
@@ -84,7 +84,7 @@ create index audience_member_customer_id on audience_member (customer_id);
 
 create table sop (
     id bigserial not null primary key,
-    "key" text not null,
+    key text not null,
     title text not null,
     kind text not null,
     state text not null,
@@ -94,7 +94,7 @@ create table sop (
     ended_at bigint,
     created_at bigint not null
 );
-create unique index sop_key on sop ("key");
+create unique index sop_key on sop (key);
 
 create table sop_version (
     id bigserial not null primary key,
@@ -141,7 +141,7 @@ create index enrollment_parked on enrollment (sop_id) where parked_at is not nul
 create table journal (
     id bigserial not null primary key,
     enrollment_id bigint not null,
-    "at" bigint not null,
+    at bigint not null,
     kind text not null,
     state_from text,
     state_to text,
@@ -256,7 +256,7 @@ create table reservation (
     place integer not null,
     push_id bigint,
     msgid text,
-    "at" bigint not null,
+    at bigint not null,
     primary key (customer_id, "window", place)
 );
 create index reservation_push_id on reservation (push_id);
@@ -303,7 +303,7 @@ create index dirty_act on dirty (fast, act_at) where act_at is not null;
 create table outbox (
     id bigserial not null primary key,
     kind text not null,
-    "key" text not null,
+    key text not null,
     relation_id bigint not null,
     push_id bigint,
     payload text not null,
@@ -317,16 +317,16 @@ create table outbox (
     created_at bigint not null,
     done_at bigint
 );
-create unique index outbox_key on outbox ("key");
+create unique index outbox_key on outbox (key);
 create index outbox_act on outbox (fast, act_at) where act_at is not null;
 create index outbox_relation on outbox (relation_id, id) where state in ('pending','sending');
 
 create table job (
     id bigserial not null primary key,
     kind text not null,
-    "key" text not null,
+    key text not null,
     state text not null,
-    "cursor" text,
+    cursor text,
     done bigint not null,
     total bigint,
     started_at bigint not null,
@@ -336,7 +336,7 @@ create table job (
     ended_at bigint,
     reason text
 );
-create unique index job_one_running on job (kind, "key") where ended_at is null;
+create unique index job_one_running on job (kind, key) where ended_at is null;
 create index job_act on job (act_at) where act_at is not null;
 
 create table wecom_window (
@@ -350,26 +350,26 @@ create table wecom_window (
 create table set_aside (
     kind text not null,
     row_key text not null,
-    "at" bigint not null,
+    at bigint not null,
     reason text not null,
     due_at bigint,
     primary key (kind, row_key)
 );
 
 create table counter (
-    "key" text not null primary key,
+    key text not null primary key,
     n bigint not null
 );
 
 create table counter_delta (
     id bigserial not null primary key,
-    "key" text not null,
+    key text not null,
     n bigint not null
 );
 
 create table audit (
     id bigserial not null primary key,
-    "at" bigint not null,
+    at bigint not null,
     who text not null,
     verb text not null,
     target text not null,

@@ -3,32 +3,32 @@
 create table clock (
     id integer not null primary key,
     now integer not null
-);
+) strict;
 
 create table member (
     id integer not null primary key,
     userid text not null,
-    "name" text not null,
+    name text not null,
     supervisor text,
     in_scope integer not null,
     can_send integer not null,
     reason text,
     seen_at integer not null,
     read_at integer
-);
+) strict;
 create unique index member_userid on member (userid);
 
 create table customer (
     id integer not null primary key,
     external_userid text not null,
-    "name" text not null,
+    name text not null,
     unionid text,
     kind integer not null,
     gender integer not null,
     attributes text not null,
     muted_at integer,
     seen_at integer not null
-);
+) strict;
 create unique index customer_external_userid on customer (external_userid);
 
 create table relation (
@@ -44,18 +44,18 @@ create table relation (
     generation integer not null,
     learned_at integer not null,
     missing_at integer
-);
+) strict;
 create unique index relation_customer_id_member_id on relation (customer_id, member_id);
 create index relation_member_id on relation (member_id);
 
 create table tag (
     id integer not null primary key,
     tag_id text not null,
-    "name" text not null,
+    name text not null,
     group_id text not null,
     group_name text not null,
     deleted_at integer
-);
+) strict;
 create unique index tag_tag_id on tag (tag_id);
 
 create table relation_tag (
@@ -65,26 +65,26 @@ create table relation_tag (
     wanted integer,
     since integer not null,
     primary key (relation_id, tag_id)
-);
+) strict;
 create index relation_tag_tag_id_relation_id on relation_tag (tag_id, relation_id);
 
 create table audience (
     id integer not null primary key,
-    "name" text not null,
+    name text not null,
     imported_at integer not null
-);
-create unique index audience_name on audience ("name");
+) strict;
+create unique index audience_name on audience (name);
 
 create table audience_member (
     audience_id integer not null,
     customer_id integer not null,
     primary key (audience_id, customer_id)
-);
+) strict;
 create index audience_member_customer_id on audience_member (customer_id);
 
 create table sop (
     id integer not null primary key,
-    "key" text not null,
+    key text not null,
     title text not null,
     kind text not null,
     state text not null,
@@ -93,8 +93,8 @@ create table sop (
     paused_at integer,
     ended_at integer,
     created_at integer not null
-);
-create unique index sop_key on sop ("key");
+) strict;
+create unique index sop_key on sop (key);
 
 create table sop_version (
     id integer not null primary key,
@@ -105,7 +105,7 @@ create table sop_version (
     program text not null,
     created_at integer not null,
     created_by text not null
-);
+) strict;
 create unique index sop_version_sop_id_number on sop_version (sop_id, number);
 
 create table enrollment (
@@ -130,7 +130,7 @@ create table enrollment (
     reason text,
     ended_by text,
     rev integer not null
-);
+) strict;
 create unique index enrollment_one_open on enrollment (sop_id, subject_id) where closed_at is null;
 create unique index enrollment_runs on enrollment (sop_id, subject_id, run_no);
 create index enrollment_due on enrollment (due_at) where due_at is not null;
@@ -141,13 +141,13 @@ create index enrollment_parked on enrollment (sop_id) where parked_at is not nul
 create table journal (
     id integer not null primary key,
     enrollment_id integer not null,
-    "at" integer not null,
+    at integer not null,
     kind text not null,
     state_from text,
     state_to text,
     reason text,
     detail text
-);
+) strict;
 create index journal_enrollment_id_id on journal (enrollment_id, id);
 
 create table refusal (
@@ -161,7 +161,7 @@ create table refusal (
     last_at integer not null,
     times integer not null,
     primary key (sop_id, subject_id, reason)
-);
+) strict;
 create index refusal_customer_id on refusal (customer_id);
 
 create table slot (
@@ -170,7 +170,7 @@ create table slot (
     opens_at integer not null,
     closes_at integer not null,
     used integer not null
-);
+) strict;
 create unique index slot_member_id_opens_at on slot (member_id, opens_at);
 
 create table dispatch (
@@ -201,7 +201,7 @@ create table dispatch (
     size integer not null,
     memory text,
     rev integer not null
-);
+) strict;
 create index dispatch_act on dispatch (state, act_at) where act_at is not null;
 create unique index dispatch_msgid on dispatch (msgid) where msgid is not null;
 create unique index dispatch_one_create on dispatch (member_id, content_hash)
@@ -232,7 +232,7 @@ create table push (
     settled_at integer,
     sent_at integer,
     stopped_at integer
-);
+) strict;
 create unique index push_step on push (enrollment_id, step_id);
 create index push_plan on push (plan_at, member_id) where plan_at is not null;
 create index push_dispatch on push (dispatch_id) where dispatch_id is not null;
@@ -247,7 +247,7 @@ create table claim (
     customer_id integer not null,
     push_id integer not null,
     primary key (sop_id, step_id, customer_id)
-);
+) strict;
 create index claim_push_id on claim (push_id);
 
 create table reservation (
@@ -256,9 +256,9 @@ create table reservation (
     place integer not null,
     push_id integer,
     msgid text,
-    "at" integer not null,
+    at integer not null,
     primary key (customer_id, "window", place)
-);
+) strict;
 create index reservation_push_id on reservation (push_id);
 
 create table inbox (
@@ -277,7 +277,7 @@ create table inbox (
     state text not null,
     reason text,
     handled_at integer
-);
+) strict;
 create unique index inbox_fingerprint on inbox (fingerprint);
 create index inbox_new on inbox (fast, id) where state = 'new';
 
@@ -297,13 +297,13 @@ create table dirty (
     attempts integer not null,
     reason text,
     primary key (userid, external_userid)
-);
+) strict;
 create index dirty_act on dirty (fast, act_at) where act_at is not null;
 
 create table outbox (
     id integer not null primary key,
     kind text not null,
-    "key" text not null,
+    key text not null,
     relation_id integer not null,
     push_id integer,
     payload text not null,
@@ -316,17 +316,17 @@ create table outbox (
     attempts integer not null,
     created_at integer not null,
     done_at integer
-);
-create unique index outbox_key on outbox ("key");
+) strict;
+create unique index outbox_key on outbox (key);
 create index outbox_act on outbox (fast, act_at) where act_at is not null;
 create index outbox_relation on outbox (relation_id, id) where state in ('pending','sending');
 
 create table job (
     id integer not null primary key,
     kind text not null,
-    "key" text not null,
+    key text not null,
     state text not null,
-    "cursor" text,
+    cursor text,
     done integer not null,
     total integer,
     started_at integer not null,
@@ -335,8 +335,8 @@ create table job (
     attempts integer not null,
     ended_at integer,
     reason text
-);
-create unique index job_one_running on job (kind, "key") where ended_at is null;
+) strict;
+create unique index job_one_running on job (kind, key) where ended_at is null;
 create index job_act on job (act_at) where act_at is not null;
 
 create table wecom_window (
@@ -345,33 +345,33 @@ create table wecom_window (
     hits integer not null,
     first_at integer not null,
     reason text not null
-);
+) strict;
 
 create table set_aside (
     kind text not null,
     row_key text not null,
-    "at" integer not null,
+    at integer not null,
     reason text not null,
     due_at integer,
     primary key (kind, row_key)
-);
+) strict;
 
 create table counter (
-    "key" text not null primary key,
+    key text not null primary key,
     n integer not null
-);
+) strict;
 
 create table counter_delta (
     id integer not null primary key,
-    "key" text not null,
+    key text not null,
     n integer not null
-);
+) strict;
 
 create table audit (
     id integer not null primary key,
-    "at" integer not null,
+    at integer not null,
     who text not null,
     verb text not null,
     target text not null,
     detail text
-);
+) strict;

@@ -32,6 +32,7 @@ class Row(Model):
     class Meta:
         database = PROXY
         legacy_table_names = False
+        strict_tables = True  # SQLite then refuses text in an integer column, as PostgreSQL does
 
 
 @contextmanager
