@@ -44,7 +44,7 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Wecom:
-    """The self-built app through which sopd talks (WeCom 1), and how it calls."""
+    """The self-built app through which sopd talks (WeCom 1)."""
 
     corp_id: str = setting(kinds.pattern(r"[A-Za-z0-9_-]{2,64}", "the CorpID"), "")
     agent_id: int = setting(kinds.number(0, 2**31, "the app's AgentId"), 0)
@@ -52,8 +52,6 @@ class Wecom:
     token: str = setting(kinds.pattern(r"[A-Za-z0-9]{1,32}", "1 to 32 letters and digits", hides=True), "")
     encoding_aes_key: str = setting(kinds.pattern(r"[A-Za-z0-9]{43}", "43 letters and digits", hides=True), "")
     api_base: str = setting(kinds.web_base(), "https://qyapi.weixin.qq.com")
-    call_deadline_seconds: int = setting(kinds.number(1, 120), 10)
-    reread_calls_at_once: int = setting(kinds.number(1, 8), 6)
 
     @property
     def is_local(self) -> bool:
@@ -70,7 +68,6 @@ class Store:
         "sqlite:///sopd.db",
     )
     connections: int = setting(kinds.number(4, 500), 24)
-    lock_wait_seconds: int = setting(kinds.number(1, 60), 5)
     statement_deadline_seconds: int = setting(kinds.number(1, 3600), 60)
 
 
@@ -122,13 +119,11 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How the work is cut and paced."""
+    """How the work is paced."""
 
     worker_threads: int = setting(kinds.number(1, 4), 4)
-    batch_rows: int = setting(kinds.number(1, 10_000), 500)
     tick_ms: int = setting(kinds.number(10, 60_000), 1000)
     inbox_gather_ms: int = setting(kinds.number(0, 1000), 5)
-    lease_seconds: int = setting(kinds.number(3, 3600), 60)
     stop_within_seconds: int = setting(kinds.number(1, 600), 25)
 
 
@@ -205,13 +200,6 @@ def variable_of(section: str, name: str) -> str:
 
 def faults_between(settings: Settings) -> Iterator[tuple[str, str]]:
     """(section.name, what is wrong) where two settings, each fine alone, do not go together."""
-    deadline, lease = settings.wecom.call_deadline_seconds, settings.engine.lease_seconds
-    if deadline * 2 >= lease:
-        yield (
-            "wecom.call_deadline_seconds",
-            f"{deadline} must be less than half of engine.lease_seconds ({lease}), "
-            "or a task could be taken over while its call still runs",
-        )
     if settings.store.connections < settings.engine.worker_threads + 4:
         yield (
             "store.connections",

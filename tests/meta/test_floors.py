@@ -7,6 +7,7 @@ module, or a whole package with everything in it. A module that is in no row fai
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
         "sopd.bootstrap sopd.web.app",
         "sopd.sandbox",  # stands aside: see SANDBOX_MAY_USE
-        "sopd.daemon sopd.worker sopd.rehearsal",
+        "sopd.pace sopd.daemon sopd.worker sopd.rehearsal",
         "sopd.cli sopd.__main__",
     )
 )
@@ -45,11 +46,15 @@ PLACE = {room: (floor, column) for floor, row in enumerate(FLOORS) for column, r
 
 # These never meet, although they share a row.
 STRANGERS = {("sopd.wecom", "sopd.store"), ("sopd.broker", "sopd.store"), ("sopd.broker", "sopd.wecom")}
-SANDBOX_MAY_USE = set(next(row for row in FLOORS if "sopd.errors" in row)) | {"sopd"}
+SANDBOX_MAY_USE = set(next(row for row in FLOORS if "sopd.errors" in row)) | {"sopd", "machines.calendar"}
+# Of the core it takes the word for an instant and the lengths of time, no arithmetic: its books must stay its own.
+SANDBOX_WORDS = re.compile(r"Instant|[A-Z]+_MS")
 
 # What a room may take from outside; `machines` is pure and gets nothing but this and the rest of the standard library.
 MACHINES_LIBRARIES = {
-    "machines.rules": {"pydantic"}, "machines.sop": {"pydantic"}, "machines.journey": {"pydantic"},
+    "machines.rules": {"pydantic", "pydantic_core"},
+    "machines.sop": {"pydantic", "pydantic_core"},
+    "machines.journey": {"pydantic", "pydantic_core"},
     "machines.fsm": {"transitions"},
 }
 IMPURE = {
@@ -64,7 +69,7 @@ LIBRARY_ROOMS = {
     "psycopg": {"sopd.store"},
     "sqlite3": {"sopd.store"},
     "transitions": {"machines.fsm"},
-    "httpx": {"sopd.wecom", "sopd.sandbox", "sopd.rehearsal", "sopd.cli"},
+    "httpx": {"sopd.wecom", "sopd.sandbox", "sopd.bootstrap", "sopd.pace", "sopd.rehearsal", "sopd.cli"},
     "redis": {"sopd.broker"},
     "chinese_calendar": {"sopd.holidays"},
     "prometheus_client": {"sopd.metrics"},
@@ -150,6 +155,17 @@ def test_libraries_stay_in_their_rooms(module: str) -> None:
             wrong.append(f"{path}:{line}: {library} belongs to {sorted(allowed)}")
 
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("module", sorted(name for name in ALL_MODULES if name.startswith("sopd.sandbox")))
+def test_sandbox_takes_only_words_from_the_core(module: str) -> None:
+    tree = ast.parse(ALL_MODULES[module].read_text(encoding="utf-8"))
+    taken = [
+        alias.name for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("machines") for alias in node.names
+    ]
+
+    assert [name for name in taken if not SANDBOX_WORDS.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize("module", sorted(name for name in ALL_MODULES if name.startswith("machines")))

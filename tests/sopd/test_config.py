@@ -139,11 +139,11 @@ def test_absolute_database_path_stays() -> None:
 
 
 def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
-    file = written(tmp_path, "[wecom]\ncall_deadline_seconds = 30\n")
+    file = written(tmp_path, "[store]\nconnections = 6\n")
 
     assert faults_of(file) == [
-        f"{file}:2: wecom.call_deadline_seconds: 30 must be less than half of engine.lease_seconds (60), "
-        "or a task could be taken over while its call still runs"
+        f"{file}:2: store.connections: 6 is too few: engine.worker_threads (4) and 4 for the web, the ticker and the "
+        "look-ups need one each"
     ]
 
 
@@ -196,4 +196,4 @@ def test_settings_file_is_chosen_by_hand_then_variable_then_place(
 def test_every_setting_has_its_own_variable() -> None:
     names = [variable_of(section, item.name) for section, item in all_settings()]
 
-    assert len(set(names)) == len(names) > 25
+    assert len(set(names)) == len(names) > 20
