@@ -124,7 +124,11 @@ def _postgres_binaries(folder: Path, owner: str | None) -> Path:
     probe = subprocess.run(["test", "-x", installed / "bin" / "postgres"], user=owner, cwd="/", check=False)
     if probe.returncode == 0:
         return installed / "bin"
-    return Path(shutil.copytree(installed, folder / "pginstall", ignore=shutil.ignore_patterns("include"))) / "bin"
+    package, libraries = installed.parent, installed.parent.with_suffix(".libs")
+    if libraries.is_dir():  # a wheel's libraries are found by their place beside the package
+        shutil.copytree(libraries, folder / libraries.name)
+    shutil.copytree(installed, folder / package.name / "pginstall", ignore=shutil.ignore_patterns("include"))
+    return folder / package.name / "pginstall" / "bin"
 
 
 def _wheel(package: str) -> Path:
