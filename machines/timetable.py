@@ -30,7 +30,7 @@ from machines.calendar import (
     local_time,
     zone_of,
 )
-from machines.errors import DefinitionError, OutOfCalendar
+from machines.errors import DefinitionError
 from machines.moments import AfterElapsed, AtOnce, NextWeekday, OnDate, OnDay, TimedStep
 from machines.workdays import CALENDARS, NO_WORKDAYS, OFF_DAY_POLICIES, CalendarKind, OffDayPolicy, Workdays
 
@@ -99,7 +99,7 @@ def due_instants(timetable: Timetable, anchor: Instant, entered_at: Instant | No
     although they follow an `after` step in the list: those keep their moment, since they were missed and not
     overtaken. Quiet hours are not applied (see `earliest_send`). `entered_at` defaults to the anchor; it only matters
     to the off-day policy `previous` (no shift to before entry) and to `after` steps. With `pace: stepwise` only the
-    first one is meant; see `due_after` and `forecast_stepwise`.
+    first one is meant; see `due_after` and `forecast_stepwise`. OutOfCalendar if a step would lie beyond the year 9999.
     """
     entered = anchor if entered_at is None else entered_at
     base = _base_date(timetable, anchor)
@@ -190,12 +190,9 @@ def _plan(
 ) -> _Plan:
     """All dues but that of `at once`; `anchor` and `past` are None without `after` steps, `floor` without a need."""
     steps = tuple(step for step in timetable.steps if not isinstance(step.moment, AtOnce))
-    try:
-        owns = _own_moments(timetable, steps, base, anchor)
-        shifted = [_shifted(timetable, own, floor) for own in owns]
-        dues = _in_order(timetable, [own for own, _ in shifted], past, None, None)
-    except OverflowError as error:
-        raise OutOfCalendar(f"the steps counted from {base} lie beyond the year 9999") from error
+    owns = _own_moments(timetable, steps, base, anchor)
+    shifted = [_shifted(timetable, own, floor) for own in owns]
+    dues = _in_order(timetable, [own for own, _ in shifted], past, None, None)
     return _Plan(dues, min((own.due for own, pulled in shifted if pulled), default=None))
 
 

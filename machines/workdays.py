@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, get_args
 
+from machines.errors import OutOfCalendar
+
 CalendarKind = Literal["every_day", "weekdays", "china_workday"]
 OffDayPolicy = Literal["next", "previous", "keep"]
 CALENDARS: tuple[CalendarKind, ...] = get_args(CalendarKind)
@@ -57,11 +59,14 @@ class Workdays:
         return tuple(sorted({on.year for on in dates} - self.years))
 
     def _search(self, start: date, calendar: CalendarKind, step: timedelta) -> date:
-        on = start + step
-        for _ in range(_SEARCH_DAYS):
-            if self.is_allowed(on, calendar):
-                return on
-            on += step
+        try:
+            on = start + step
+            for _ in range(_SEARCH_DAYS):
+                if self.is_allowed(on, calendar):
+                    return on
+                on += step
+        except OverflowError as error:
+            raise OutOfCalendar(f"no allowed day beside {start} lies in the years 1 to 9999") from error
         return start + step
 
 

@@ -78,7 +78,7 @@ def test_of_a_repeated_time_the_first_is_meant_whatever_the_fold_of_the_argument
 def test_a_skipped_local_day_is_the_day_after() -> None:
     at = instant_of(date(2011, 12, 30), time(10), "Pacific/Apia")
 
-    assert local_datetime(at, "Pacific/Apia").replace(tzinfo=None) == datetime(2011, 12, 31, 10)
+    assert local_datetime(at, "Pacific/Apia").isoformat() == "2011-12-31T10:00:00+14:00"
 
 
 def test_an_instant_before_1970_has_a_local_date() -> None:
@@ -193,7 +193,8 @@ def test_the_search_steps_over_holidays_both_ways() -> None:
 
 
 def test_a_table_that_closes_a_whole_year_does_not_stop_the_clock() -> None:
-    closed = Workdays(frozenset(date(2026, 1, 1) + timedelta(days=n) for n in range(800)), years=frozenset({2026, 2027}))
+    every_day = frozenset(date(2026, 1, 1) + timedelta(days=n) for n in range(800))
+    closed = Workdays(every_day, years=frozenset({2026, 2027}))
 
     assert closed.next_allowed(date(2026, 3, 4), "china_workday") == date(2026, 3, 5)
     assert closed.previous_allowed(date(2027, 12, 4), "china_workday") == date(2027, 12, 3)
