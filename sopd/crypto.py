@@ -162,7 +162,8 @@ class CallbackCrypto:
 def parse_xml(data: bytes) -> Element:
     """Root element of WeCom XML. A DTD or entity is refused before it is read; raises BadEnvelope."""
     try:
-        return fromstring(data, forbid_dtd=True)
+        root: Element = fromstring(data, forbid_dtd=True)
+        return root
     except DefusedXmlException:
         raise BadEnvelope("the XML has a DTD or entities, which WeCom never sends") from None
     except (ParseError, LookupError, ValueError) as fault:  # LookupError, ValueError: a made-up encoding
