@@ -30,9 +30,14 @@ PRAGMAS = {
     "temp_store": "memory",
 }
 
-_BUSY = {"SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT", "SQLITE_LOCKED"}
-_DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_NOTADB",
-         "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_PROTOCOL", "SQLITE_NOMEM", "SQLITE_INTERRUPT")  # fmt: skip
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DISK = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOMEM,
+}  # fmt: skip
+_VALUE = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
+_DATATYPE = 3091  # SQLITE_CONSTRAINT_DATATYPE of a STRICT table, which the driver has no name for
 
 
 class Sqlite:
@@ -91,15 +96,16 @@ class Sqlite:
         return f"explain query plan {sql}"
 
     def translate(self, error: Exception, sql: str) -> StoreError:
-        kind = str(getattr(error, "sqlite_errorname", ""))
-        if kind in _BUSY or kind.startswith("SQLITE_LOCKED"):
+        code = getattr(error, "sqlite_errorcode", 0)
+        kind = code & 0xFF  # the rest tells sorts of it apart
+        if kind in _BUSY:
             return StoreBusy(f"{self.place} was locked by another process for {BUSY_MS // 1000} s", "try again")
-        if kind.startswith(_DISK):
+        if kind in _DISK:
             return Unreachable(f"cannot use {self.place}: {error}", "check the disk, the path and its permissions")
-        if kind.startswith("SQLITE_CONSTRAINT"):
+        if kind in _VALUE or code == _DATATYPE or isinstance(error, sqlite3.DataError):
+            return BadValue(f"a value does not fit: {error}")
+        if kind == sqlite3.SQLITE_CONSTRAINT:
             return Conflict(str(error))
         if "no such table" in str(error):
             return NoSchema(str(error))
-        if kind in ("SQLITE_TOOBIG", "SQLITE_MISMATCH") or isinstance(error, sqlite3.DataError):
-            return BadValue(f"a value does not fit: {error}")
         return BadStatement(f"{error} in: {sql}")

@@ -1,0 +1,3 @@
+"""Every contract test runs over SQLite and PostgreSQL."""
+
+from tests.support.stores import *  # noqa: F403
