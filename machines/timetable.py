@@ -12,7 +12,7 @@ step that cannot go out at its due instant is judged in `lateness`, the own mome
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from functools import lru_cache
@@ -120,12 +120,11 @@ def due_after(
     day. `quota_taken_on` is the local date on which this enrollment's last quota push went out, if any: a quota step
     goes to a later one.
     """
-    step = timetable.steps[index]
-    if isinstance(step.moment, AtOnce):
+    if isinstance(timetable.steps[index].moment, AtOnce):
         return settled_at
-    own = _own_moments(timetable, (step,), local_date(settled_at, timetable.zone), settled_at)
-    shifted, _ = _shifted(timetable, own[0], settled_at)
-    return _in_order(timetable, (shifted,), None, settled_at, quota_taken_on)[0]
+    base = local_date(settled_at, timetable.zone)
+    own = _own(timetable, index, base, base, settled_at, settled_at)
+    return _in_order(timetable, (own,), None, settled_at, quota_taken_on)[0]
 
 
 def forecast_stepwise(timetable: Timetable, anchor: Instant) -> tuple[Instant, ...]:
@@ -166,6 +165,7 @@ class Own(NamedTuple):
     on: date
     at: time
     due: Instant
+    is_pulled: bool = False  # by the off-day policy `previous`, to an earlier day than its own
 
 
 def in_order(timetable: Timetable, owns: Sequence[Own], after_at: Instant) -> tuple[Instant, ...]:
@@ -189,28 +189,30 @@ def _plan(
     timetable: Timetable, base: date, anchor: Instant | None, past: Instant | None, floor: Instant | None
 ) -> _Plan:
     """All dues but that of `at once`; `anchor` and `past` are None without `after` steps, `floor` without a need."""
-    steps = tuple(step for step in timetable.steps if not isinstance(step.moment, AtOnce))
-    owns = _own_moments(timetable, steps, base, anchor)
-    shifted = [_shifted(timetable, own, floor) for own in owns]
-    dues = _in_order(timetable, [own for own, _ in shifted], past, None, None)
-    return _Plan(dues, min((own.due for own, pulled in shifted if pulled), default=None))
-
-
-def _own_moments(
-    timetable: Timetable, steps: Iterable[TimedStep], base: date, anchor: Instant | None
-) -> tuple[Own, ...]:
     owns: list[Own] = []
-    for step in steps:
-        owns.append(_own_moment(timetable.zone, step, base, owns[-1].on if owns else base, anchor))
-    return tuple(owns)
+    for index in range(timetable.starts_at_once, len(timetable.steps)):
+        owns.append(_own(timetable, index, base, owns[-1].on if owns else base, anchor, floor))
+    dues = _in_order(timetable, owns, past, None, None)
+    return _Plan(dues, min((own.due for own in owns if own.is_pulled), default=None))
 
 
-def _own_moment(zone: str, step: TimedStep, base: date, previous_on: date, anchor: Instant | None) -> Own:
+def _own(
+    timetable: Timetable, index: int, base: date, previous_on: date, anchor: Instant | None, floor: Instant | None
+) -> Own:
+    step = timetable.steps[index]
+    if not isinstance(step.moment, AfterElapsed):
+        return _dated(timetable, index, base, previous_on, floor)
+    assert anchor is not None  # has_elapsed put it into the key
+    due = anchor + step.moment.ms
+    local = local_datetime(due, timetable.zone)
+    return _shifted(timetable, Own(step, local.date(), local.time(), due), floor)
+
+
+# Kept apart from the plan: beside an `after` step, whose plan is each subject's own, the dated ones are still shared.
+@lru_cache(maxsize=65_536)
+def _dated(timetable: Timetable, index: int, base: date, previous_on: date, floor: Instant | None) -> Own:
+    step = timetable.steps[index]
     moment = step.moment
-    if isinstance(moment, AfterElapsed):
-        assert anchor is not None  # has_elapsed put it into the key
-        local = local_datetime(anchor + moment.ms, zone)
-        return Own(step, local.date(), local.time(), anchor + moment.ms)
     if isinstance(moment, OnDay):
         on = day_after(base, moment.day)
     elif isinstance(moment, NextWeekday):
@@ -218,22 +220,22 @@ def _own_moment(zone: str, step: TimedStep, base: date, previous_on: date, ancho
     else:
         assert isinstance(moment, OnDate)
         on = moment.on
-    return Own(step, on, moment.at, instant_of(on, moment.at, zone))
+    return _shifted(timetable, Own(step, on, moment.at, instant_of(on, moment.at, timetable.zone)), floor)
 
 
-def _shifted(timetable: Timetable, own: Own, floor: Instant | None) -> tuple[Own, bool]:
-    """The own moment after the off-day policy, and whether it was pulled back.
+def _shifted(timetable: Timetable, own: Own, floor: Instant | None) -> Own:
+    """The own moment after the off-day policy.
 
     `floor` is the entry: what would be pulled from after it to before it goes forward instead.
     """
     workdays, kind, zone = timetable.workdays, timetable.calendar, timetable.zone
     if timetable.off_day == "keep" or workdays.is_allowed(own.on, kind):
-        return own, False
+        return own
     if timetable.off_day == "previous":
         due = instant_of(workdays.previous_allowed(own.on, kind), own.at, zone)
         if floor is None or due >= floor or own.due < floor:
-            return own._replace(due=due), True
-    return own._replace(due=instant_of(workdays.next_allowed(own.on, kind), own.at, zone)), False
+            return own._replace(due=due, is_pulled=True)
+    return own._replace(due=instant_of(workdays.next_allowed(own.on, kind), own.at, zone))
 
 
 def _in_order(
@@ -257,18 +259,22 @@ def _in_order(
         due = own.due
         if after_at is not None and due <= after_at:
             due = _behind(timetable, own, after_at)
-        planned = earliest_send(due, timetable)
+        planned, on = _planned(timetable, due)
         if own.step.takes_quota:
-            on = local_date(planned, timetable.zone)
             together = timetable.shares_days and own.on == quota_own_on
             if quota_on is not None and on <= quota_on and not together:
                 due = _on_next_allowed(timetable, own, quota_on)
-                planned = earliest_send(due, timetable)
-                on = local_date(planned, timetable.zone)
+                planned, on = _planned(timetable, due)
             quota_on, quota_own_on = on, own.on
         dues.append(due)
         after_at = planned
     return tuple(dues)
+
+
+@lru_cache(maxsize=65_536)
+def _planned(timetable: Timetable, due: Instant) -> tuple[Instant, date]:
+    planned_at = earliest_send(due, timetable)
+    return planned_at, local_date(planned_at, timetable.zone)
 
 
 def _behind(timetable: Timetable, own: Own, after_at: Instant) -> Instant:
