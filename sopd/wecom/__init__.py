@@ -2,3 +2,7 @@
 
 Instants are milliseconds everywhere outside this package; WeCom's unix seconds end at its doors.
 """
+
+from sopd.wecom.client import WeCom
+
+__all__ = ["WeCom"]

@@ -18,6 +18,7 @@ import httpx
 import structlog
 
 from machines.calendar import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from sopd import metrics
 from sopd.wecom import fields
 from sopd.wecom.codes import DOUBTFUL, RENEWABLE, Klass
 from sopd.wecom.endpoints import ENDPOINTS, IN_FLIGHT_PER_PATH, Endpoint, Retry
@@ -98,8 +99,10 @@ class Calls:
         except BackedOff:
             raise  # nothing was tried; the hit that closed the window has its line
         except WeComFailure as failure:
-            self._log(endpoint, failure, span)
+            self._tell_of(endpoint, failure, span)
             raise
+        finally:
+            metrics.WECOM_SECONDS.labels(endpoint.path).observe(self._monotonic() - span.began)
 
     # --- around the call ---
 
@@ -133,13 +136,13 @@ class Calls:
 
     def _authorised(self, endpoint: Endpoint, request: Request, span: _Span) -> dict[str, Any]:
         """One call with a token; a refused token is renewed and the call repeated once (nothing happened before)."""
-        token = self._tokens.get(span.now, self._left(span))
+        token = self._tokens.get(span.now, lambda: self._left(span))
         try:
             return self._try(endpoint, request, {"access_token": token}, span)
         except WeComError as error:
             if error.errcode not in RENEWABLE or not self._tokens.renew(token, error.errcode):
                 raise
-        fresh = self._tokens.get(span.now, self._left(span))
+        fresh = self._tokens.get(span.now, lambda: self._left(span))
         return self._try(endpoint, request, {"access_token": fresh}, span)
 
     def _fetch_token(self, now: Instant, seconds_left: float) -> Fetched:
@@ -149,7 +152,7 @@ class Calls:
         params = {"corpid": self._corp_id, "corpsecret": self._secret}
         reply = self._try(_GETTOKEN, Request(), params, span)
         try:
-            return Fetched(fields.identity(reply, "access_token"), fields.required_instant(reply, "expires_in"))
+            return Fetched(fields.identity(reply, "access_token"), fields.duration_ms(reply, "expires_in"))
         except fields.Malformed as fault:
             raise self._lost(_GETTOKEN, span, f"the answer cannot be used: {fault}", sent=True) from None
 
@@ -213,13 +216,15 @@ class Calls:
         retry_at = span.now + _TRY_AGAIN_MS
         return Unreachable(endpoint.path, why, retry_at=retry_at, may_have_happened=doubtful)
 
-    def _log(self, endpoint: Endpoint, failure: WeComFailure, span: _Span) -> None:
+    def _tell_of(self, endpoint: Endpoint, failure: WeComFailure, span: _Span) -> None:
+        errcode = getattr(failure, "errcode", None)
+        metrics.WECOM_ERRORS.labels(failure.path, str(errcode or type(failure).__name__)).inc()
         levels = {Klass.STATE: log.info, Klass.CONFIGURATION: log.error}
         levels.get(failure.klass, log.warning)(
             "wecom_call_failed",
             call=endpoint.name,
             path=failure.path,
-            errcode=getattr(failure, "errcode", None),
+            errcode=errcode,
             trace=getattr(failure, "trace", ""),
             klass=str(failure.klass),
             outcome=failure.message,

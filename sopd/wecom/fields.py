@@ -78,6 +78,14 @@ def instant(reply: Row, key: str) -> Instant | None:
     return seconds * SECOND_MS if seconds else None
 
 
+def duration_ms(reply: Row, key: str) -> int:
+    """Seconds under `key`, which must be there and above 0, as milliseconds."""
+    seconds = number(reply, key)
+    if seconds <= 0:
+        raise Malformed(f"{key} is not a duration")
+    return seconds * SECOND_MS
+
+
 def required_instant(reply: Row, key: str) -> Instant:
     """Unix seconds under `key`, which must be there, as an Instant."""
     found = instant(reply, key)

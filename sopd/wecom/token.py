@@ -41,7 +41,8 @@ class TokenSource:
     """
 
     def __init__(self, fetch: Callable[[Instant, float], Fetched]) -> None:
-        self._fetch = fetch  # (now, seconds left) -> Fetched; raises WeComFailure
+        """`fetch(now, seconds_left)` asks WeCom for a token; it raises WeComFailure."""
+        self._fetch = fetch
         self._flight = threading.Lock()
         self._state = threading.Lock()
         self._held: _Held | None = None
@@ -50,16 +51,16 @@ class TokenSource:
         self._failure: WeComFailure | None = None
         self._refused_until: Instant | None = None
 
-    def get(self, now: Instant, seconds_left: float) -> str:
-        """A token that is fresh at `now`; waits at most `seconds_left` for another thread's fetch."""
+    def get(self, now: Instant, seconds_left: Callable[[], float]) -> str:
+        """A token that is fresh at `now`; waits at most `seconds_left()` for another thread's fetch and its own."""
         with self._state:
             held, flights = self._held, self._flights
         if held is not None and now < held.fresh_until:
             return held.value
-        if not self._flight.acquire(timeout=max(0.0, seconds_left)):
+        if not self._flight.acquire(timeout=seconds_left()):
             raise Unreachable(ENDPOINTS["gettoken"].path, "no token within the deadline", retry_at=now)
         try:
-            return self._get_alone(now, seconds_left, flights)
+            return self._get_alone(now, seconds_left(), flights)
         finally:
             self._flight.release()
 

@@ -12,9 +12,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from sopd.errors import ConfigError
+from sopd.metrics import REGISTRY
 from sopd.wecom.client import WeCom
 from sopd.wecom.content import MassSend
-from sopd.wecom.errors import BackedOff, Unreachable, WeComError, WrongAddress
+from sopd.wecom.errors import BackedOff, Unreachable, WeComError, WeComFailure, WrongAddress
 from sopd.wecom.notices import TextNotice
 from sopd.wecom.redact import redacted
 from sopd.wecom.windows import InMemoryWindows
@@ -398,6 +399,27 @@ def test_states_are_told_quietly_and_configuration_loudly(code: int, level: str)
         client_of(script).create_mass_send(SEND)
 
     assert [line["log_level"] for line in lines] == [level]
+
+
+def test_calls_and_their_failures_are_counted() -> None:
+    script = ScriptedWeCom()
+    script.on(CREATE, 40058, DROPPED)
+    client, path = client_of(script), "/cgi-bin/" + CREATE
+
+    def counted() -> list[float]:
+        samples = [
+            ("sopd_wecom_seconds_count", {"path": path}),
+            ("sopd_wecom_errors_total", {"path": path, "code": "40058"}),
+            ("sopd_wecom_errors_total", {"path": path, "code": "Unreachable"}),
+        ]
+        return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in samples]
+
+    before = counted()
+    for _ in range(2):
+        with pytest.raises(WeComFailure):
+            client.create_mass_send(SEND)
+
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 1]
 
 
 def test_a_call_on_a_resting_path_writes_no_line() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from sopd.wecom.errors import BackedOff, ConfigurationError, Unreachable, WeComError
+from sopd.wecom.token import Fetched, TokenSource
 from sopd.wecom.windows import InMemoryWindows
 from tests.support.scripted_wecom import T0, ScriptedWeCom, SettableClock, client_of
 
@@ -91,33 +93,54 @@ def test_many_threads_in_need_of_a_token_fetch_it_once() -> None:
     assert tokens_used(script) == ["tok-1"] * 6
 
 
-def test_threads_that_waited_for_a_failed_fetch_share_the_failure_instead_of_repeating_it() -> None:
-    script = ScriptedWeCom()
-    waiting, arrived = threading.Semaphore(0), threading.Event()
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_thread_that_waited_for_a_fetch_shares_its_outcome_instead_of_repeating_it(fails: bool) -> None:
+    fetching, second_came, fetches = threading.Event(), threading.Event(), []
 
-    def no_token(request: httpx.Request) -> int:
-        assert arrived.wait(10)
-        return -1
+    def fetch(now: int, seconds_left: float) -> Fetched:
+        fetches.append(now)
+        fetching.set()
+        assert second_came.wait(10)
+        if fails:
+            raise Unreachable("/cgi-bin/gettoken", "no answer")
+        return Fetched("tok-1", 7_200_000)
 
-    script.on("gettoken", no_token)
-    client = client_of(script)
+    def second_looks() -> float:
+        second_came.set()
+        return 10.0
 
-    def work() -> str:
-        waiting.release()
+    def outcome(seconds_left: Callable[[], float]) -> str:
         try:
-            client.follow_users()
-        except WeComError as error:
-            return str(error.errcode)
-        return "answered"
+            return source.get(T0, seconds_left)
+        except Unreachable as failure:
+            return failure.message
 
+    source = TokenSource(fetch)
     with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(work) for _ in range(2)]
-        waiting.acquire()
-        waiting.acquire()
-        arrived.set()
+        first = pool.submit(outcome, lambda: 10.0)
+        assert fetching.wait(10)
+        second = pool.submit(outcome, second_looks)
 
-    assert [future.result() for future in futures] == ["-1", "-1"]
-    assert script.times(LIST) == 0
+    assert first.result() == second.result() == ("/cgi-bin/gettoken: no answer" if fails else "tok-1")
+    assert fetches == [T0]
+
+
+def test_a_thread_whose_time_is_over_does_not_wait_for_anothers_fetch() -> None:
+    fetching, leave = threading.Event(), threading.Event()
+
+    def fetch(now: int, seconds_left: float) -> Fetched:
+        fetching.set()
+        assert leave.wait(10)
+        return Fetched("tok-1", 7_200_000)
+
+    source = TokenSource(fetch)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(source.get, T0, lambda: 10.0)
+        assert fetching.wait(10)
+        with pytest.raises(Unreachable, match="within the deadline"):
+            source.get(T0, lambda: 0.0)
+        leave.set()
+        assert first.result() == "tok-1"
 
 
 @pytest.mark.parametrize("code", [40014, 42001])
