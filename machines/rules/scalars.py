@@ -21,7 +21,8 @@ from pydantic import (
     PlainValidator,
     Strict,
 )
-from pydantic_core import PydanticCustomError
+
+from machines.errors import DefinitionError
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400}
 LONGEST = timedelta(days=3650)
@@ -38,9 +39,9 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
-def refuse(message: str) -> PydanticCustomError:
-    """A fault whose sentence is shown to people as it stands."""
-    return PydanticCustomError("said", "{message}", {"message": message})
+def refuse(message: str) -> DefinitionError:
+    """A fault of one value, whose sentence is shown to people after the value's key; pydantic gathers them all."""
+    return DefinitionError(message)
 
 
 def shown(value: object) -> str:
@@ -150,7 +151,7 @@ def _to_date(value: Any) -> date:
     raise refuse(f"{shown(value)} is not a date; write it as 2026-12-24")
 
 
-Day = Annotated[date, BeforeValidator(_to_date, Annotated[str, Field(format="date", examples=["2026-12-24"])])]
+Day = Annotated[date, BeforeValidator(_to_date, Annotated[str, Field(pattern=f"^{ISO_DATE.pattern}$", examples=["2026-12-24"])])]
 
 Text = Annotated[str, Strict()]
 Whole = Annotated[int, Strict()]

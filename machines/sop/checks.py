@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from machines.calendar import QuietHours
+from machines.calendar import NO_QUIET_HOURS, QuietHours
 from machines.errors import DefinitionError
 from machines.rules import Path, Rule, atoms, located
 from machines.rules.atoms import EndedSop, Event, InSop, Replied
@@ -25,13 +25,17 @@ STATE_NAMES = frozenset(
 """States that every enrollment knows; the others are named by step id, so no step may be called so (D25)."""
 
 
-def check(sop: Sop, *, quota_mode: str = "day:1") -> tuple[Problem, ...]:
+def check(
+    sop: Sop, *, quota_mode: str = "day:1", company_quiet: QuietHours = NO_QUIET_HOURS
+) -> tuple[Problem, ...]:
     """Everything in the definition that contradicts itself, in no particular order; empty if it may be applied.
 
-    `quota_mode` is the company's: only under `day:1` may a day hold one mass send (D11).
+    `quota_mode` and `company_quiet` are the company's: under `day:1` two mass sends on one day are a fault (D11), and
+    both quiet hours together must leave some minute of the day.
     """
     return (
-        *_steps(sop, quota_mode), *_kind(sop), *_pace(sop), *_anchor(sop), *_rules(sop), *_ends(sop), *_quiet(sop),
+        *_steps(sop, quota_mode), *_kind(sop), *_pace(sop), *_anchor(sop), *_rules(sop), *_ends(sop),
+        *_quiet(sop, company_quiet),
     )
 
 
@@ -166,7 +170,7 @@ def _replied(place: _Place, path: Path, atom: Replied) -> Iterator[Problem]:
     if place.steps is None:
         yield Problem((*path, "replied"), "nothing was sent before the entry; replies count inside a run only")
     elif atom.replied.since is not None and atom.replied.since not in {step.id for step in place.steps}:
-        known = ", ".join(step.id for step in place.steps) or "none"
+        known = ", ".join(dict.fromkeys(step.id for step in place.steps)) or "none"
         yield Problem((*path, "replied", "since"),
                       f'"{atom.replied.since}" is not the id of a step before this; allowed here: {known}')
 
@@ -188,8 +192,8 @@ def contradictory_tags(path: Path, added: tuple[str, ...], removed: tuple[str, .
             yield Problem((*path, "remove_tags", index), f'"{tag}" is added and removed at once; keep one of both')
 
 
-def _quiet(sop: Sop) -> Iterator[Problem]:
+def _quiet(sop: Sop, company_quiet: QuietHours) -> Iterator[Problem]:
     try:
-        QuietHours(sop.quiet)
+        company_quiet.union(QuietHours(sop.quiet))
     except DefinitionError as error:
         yield Problem(("quiet",), error.message)
