@@ -62,6 +62,7 @@ class CoordinatedClock:
         self._until = until
         self._participants: dict[str, _Participant] = {}
         self._round = 0
+        self._jump_round = 0
         self._last_round: object = None
         self._finished = False
         self._lock = RLock()
@@ -75,6 +76,15 @@ class CoordinatedClock:
     def finished(self) -> bool:
         """Whether `until` was reached with everybody idle, or nothing at all is due any more."""
         return self._finished
+
+    @property
+    def everybody_knows(self) -> bool:
+        """Whether each process has reported since the last jump, and so has taken the new time over.
+
+        Until then people and post hold still: what they do must not reach a process that lives in the past.
+        """
+        with self._lock:
+            return all(one.round >= self._jump_round for one in self._participants.values())
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -142,6 +152,7 @@ class CoordinatedClock:
             return
         self._now = target
         self._finished = False
+        self._jump_round = self._round
         self.jumps += 1
 
     def _start_over(self) -> None:

@@ -150,8 +150,8 @@ class Web:
         told: dict[str, Any] = {"now": self._clock.now(), "failure": failure}
         if isinstance(self._clock, CoordinatedClock):
             participants = list(self._clock.participants)
-            return {**told, "coordinated": True, "finished": self._clock.finished, "participants": participants}
-        return {**told, "coordinated": False, "finished": False, "participants": []}
+            return {**told, "finished": self._clock.finished, "participants": participants}
+        return {**told, "finished": False, "participants": []}
 
 
 async def _refused(request: WebRequest, error: Exception) -> Response:

@@ -35,6 +35,20 @@ def test_time_jumps_to_the_next_due_instant_after_two_equal_rounds() -> None:
     assert [_say(clock, due=900, epoch=1), _say(clock, due=900, epoch=1)] == [500, 900]
 
 
+def test_after_a_jump_everybody_must_have_reported_before_they_are_said_to_know() -> None:
+    clock = Town().clock()
+    clock.register("a", real_s=0.0)
+    clock.register("b", real_s=0.0)
+    for name in ("a", "b", "a", "b"):
+        _say(clock, name, due=500)
+
+    assert (clock.now(), clock.everybody_knows) == (500, False)
+    _say(clock, "a", due=500)
+    assert not clock.everybody_knows, "b may still live in the past"
+    _say(clock, "b", due=500)
+    assert clock.everybody_knows
+
+
 def test_it_jumps_to_the_earliest_of_processes_and_town() -> None:
     town = Town()
     clock = town.clock()
