@@ -28,7 +28,8 @@ class Transaction:
     """Statements of one transaction; `?` stands for a parameter on both databases.
 
     Booleans come back as 0/1 from SQLite; `sum()` of a bigint is to be cast to bigint (PostgreSQL makes it a Decimal).
-    The order of RETURNING rows is not promised.
+    The order of RETURNING rows is not promised. The condition of a partial index must stand in the query as it stands
+    in the index, never as a parameter, or SQLite does not see the match.
     """
 
     def __init__(self, dialect: Dialect, connection: Any, hook: Callable[[str], object] | None) -> None:

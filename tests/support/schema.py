@@ -1,8 +1,13 @@
-"""The schema as the models say it, and the schema as a database has it: for the tests that compare the two."""
+"""The schema as the models say it, and the schema as a database has it: for the tests that compare the two.
+
+`python -m tests.support.schema sqlite` (or postgres) prints the models' whole schema in the spelling of the frozen
+steps: the place to copy from when a new step is written.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 
 from sopd.store import Store, Transaction
 from sopd.store.tables import TABLES, Row, bound
@@ -71,3 +76,25 @@ def _predicate(sql: str | None) -> str:
     """What follows WHERE, in one spelling."""
     _, _, after = re.sub(r"\s+", " ", sql or "").lower().partition(" where ")
     return after
+
+
+_WORDS_OF_SQL = {"window"}
+_TABLE = re.compile(r"create table (\S+) \((.*)\)( strict)?$")
+
+
+def frozen(statement: str) -> str:
+    """peewee's statement as a person would write it into a step."""
+    parts = re.split(r'("[^"]*")', statement)
+    text = "".join(
+        part.lower() if not part.startswith('"') else part if part[1:-1] in _WORDS_OF_SQL else part[1:-1]
+        for part in parts
+    )
+    if found := _TABLE.match(text):
+        columns = ",\n    ".join(re.split(r", (?![^(]*\))", found[2]))
+        return f"\ncreate table {found[1]} (\n    {columns}\n){found[3] or ''};"
+    return (text.replace(" where ", "\n    where ") if len(text) > 110 else text) + ";"
+
+
+if __name__ == "__main__":
+    address = {"sqlite": "sqlite:////unused.db", "postgres": "postgresql://nobody@nowhere/unused"}[sys.argv[1]]
+    print("\n".join(map(frozen, ddl(Store.open(address)))))
