@@ -265,7 +265,7 @@ def _flow(run: Run, sop: str | None) -> None:
 # -- the table
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def machine_for(program_step_ids: tuple[str, ...]) -> Table:
     """The shared table for these steps, in firing order.
 
