@@ -1,0 +1,112 @@
+"""What an operator may ask for: one frozen dataclass per command, made by a face, carried out by a handler.
+
+`who` is the person as the face knows them; it goes into the audit and, where it ends something, into the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ApplySop:
+    """Publish a definition as the next version of its SOP. `name` is the file's name, for file:line:column."""
+
+    name: str
+    text: str
+    who: str
+
+
+@dataclass(frozen=True)
+class StartSop:
+    """Let a draft SOP take customers from now on."""
+
+    key: str
+    who: str
+
+
+@dataclass(frozen=True)
+class PauseSop:
+    """Stop planning and cancel unconfirmed tasks; ends, losses and results still act (D23)."""
+
+    key: str
+    who: str
+
+
+@dataclass(frozen=True)
+class ResumeSop:
+    """Go on after a pause. `missed` says what happens to moments that passed: skip (SPEC 12)."""
+
+    key: str
+    who: str
+    missed: str = "skip"
+
+
+@dataclass(frozen=True)
+class StopSop:
+    """End the SOP for good: open runs end `stopped`, without tags and flow (SPEC 8)."""
+
+    key: str
+    who: str
+
+
+@dataclass(frozen=True)
+class EndEnrollments:
+    """End open runs by hand, with optional tags on the owner's relation."""
+
+    enrollment_ids: tuple[int, ...]
+    who: str
+    why: str
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MuteCustomer:
+    """免打扰 on or off for one customer."""
+
+    external_userid: str
+    muted: bool
+    who: str
+
+
+@dataclass(frozen=True)
+class TagRelation:
+    """Add or remove tags (names or ids) of one customer at one member, in WeCom too."""
+
+    external_userid: str
+    userid: str
+    who: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResolveDispatch:
+    """An operator's word on a `needs_operator` task: was it sent or not? It only corrects the pushes (D20)."""
+
+    dispatch_id: int
+    sent: bool
+    who: str
+
+
+@dataclass(frozen=True)
+class ReplayInbox:
+    """Handle these stored callbacks once more (set-aside ones included)."""
+
+    inbox_ids: tuple[int, ...]
+    who: str
+
+
+Command = (
+    ApplySop
+    | StartSop
+    | PauseSop
+    | ResumeSop
+    | StopSop
+    | EndEnrollments
+    | MuteCustomer
+    | TagRelation
+    | ResolveDispatch
+    | ReplayInbox
+)

@@ -1,0 +1,103 @@
+"""What every handler and loop is given: the open store, WeCom, the doorbell and the company's fixed facts.
+
+Filled once by `sopd.bootstrap`; nothing here reads the environment, a file or a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from machines.calendar import QuietHours
+from machines.quota import Quota
+from machines.sop import Program, Sop, compile_program
+from machines.workdays import Workdays
+from sopd.config import Settings
+from sopd.store import Store, Transaction
+from sopd.wecom import WeCom
+
+Ring = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunningSop:
+    """One SOP that may take part now, with the program new entries get."""
+
+    sop_id: int
+    key: str
+    version_id: int
+    kind: str
+    state: str
+    started_at: int
+    program: Program
+
+
+@dataclass(frozen=True)
+class Company:
+    """The company's fixed facts (SPEC 5): zone, quiet hours, kept workdays, quota mode, most tasks of a member a day."""
+
+    zone: str
+    quiet: QuietHours
+    workdays: Workdays
+    quota: Quota
+    tasks_per_member_day: int | None = None
+
+
+class Programs:
+    """Compiled programs by version id. A version never changes, so a compiled one is kept for good."""
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self._compiled: dict[int, Program] = {}
+        self._lock = threading.Lock()
+
+    def compile(self, sop: Sop, tag_ids: dict[str, str]) -> Program:
+        """The program of a definition under this company's calendar; `tag_ids` binds tag names (D25)."""
+        company = self._company
+        return compile_program(
+            sop, zone=company.zone, company_quiet=company.quiet, workdays=company.workdays, tag_ids=tag_ids
+        )
+
+    def get(self, tx: Transaction, version_id: int) -> Program:
+        """The program of one published version. Reads the store only the first time."""
+        return self.all(tx, [version_id])[version_id]
+
+    def all(self, tx: Transaction, version_ids: Sequence[int]) -> dict[int, Program]:
+        """The programs of these versions, by id, with at most one query."""
+        missing = sorted({v for v in version_ids if v not in self._compiled})
+        if missing:
+            given = tx.ids(missing)
+            found = tx.rows(
+                f"select id, program from sop_version where id in (select id from {given.sql} g)", given.params
+            )
+            with self._lock:
+                for version_id, text in found:
+                    self._compiled[version_id] = self._from_row(text)
+        return {v: self._compiled[v] for v in version_ids}
+
+    def running(self, tx: Transaction) -> tuple[RunningSop, ...]:
+        """Every SOP that takes entries or records them (running, paused), highest priority first, then lowest id."""
+        rows = tx.rows(
+            "select id, key, version_id, kind, state, started_at from sop where state in ('running', 'paused')"
+        )
+        programs = self.all(tx, [row[2] for row in rows])
+        sops = [RunningSop(*row, program=programs[row[2]]) for row in rows]
+        return tuple(sorted(sops, key=lambda sop: (-sop.program.priority, sop.sop_id)))
+
+    def _from_row(self, text: str) -> Program:
+        stored = json.loads(text)
+        return self.compile(Sop.model_validate(stored["sop"]), stored["tag_ids"])
+
+
+@dataclass(frozen=True)
+class App:
+    """One company's engine. `ring` wakes an actor by name, best effort; call it only after a commit."""
+
+    settings: Settings
+    store: Store
+    wecom: WeCom
+    company: Company
+    programs: Programs
+    ring: Ring = field(default=lambda name: None)

@@ -1,0 +1,23 @@
+"""Small regular chores of the engine: folding counters, keeping the recurring jobs alive."""
+
+from __future__ import annotations
+
+from sopd.handlers.app import App
+from sopd.store.counters import fold_counters
+from sopd.store.tables import Job
+
+
+def fold(app: App) -> int:
+    """Fold the counters' deltas into their sums; returns how many deltas. Writes only if there are any."""
+    with app.store.reading() as tx:
+        if tx.one("select 1 from counter_delta limit 1") is None:
+            return 0
+    with app.store.transaction() as tx:
+        return fold_counters(tx)
+
+
+def ensure_jobs(app: App) -> None:
+    """Make sure that the recurring jobs exist: the daily full read, due at once on a new database (SPEC 15.1)."""
+    with app.store.transaction() as tx:
+        if tx.one("select 1 from job where kind = 'reconcile' and ended_at is null") is None:
+            tx.insert(Job, [{"kind": "reconcile", "key": "", "started_at": tx.now, "act_at": tx.now}])

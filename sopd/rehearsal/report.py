@@ -1,0 +1,129 @@
+"""What a rehearsal shows: a line of progress while it runs, and the report at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from machines.calendar import DAY_MS, local_datetime
+from machines.enrollment import ENDS
+from sopd.rehearsal.accounts import Verdict
+from sopd.rehearsal.scene import Scene
+from sopd.store.queries import account as queries
+
+MOST_DIFFERENCES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything the report says, read once when the clock has stopped."""
+
+    enrollments: Mapping[str, int]
+    steps: Mapping[str, Mapping[str, int]]
+    reasons: Mapping[str, int]
+    census: Mapping[str, int]
+    faults: Mapping[str, int]
+    calls: int
+    verdict: Verdict
+    seconds: float
+    kills: int
+
+
+def progress_line(scene: Scene, zone: str) -> str:
+    """One line about the present: the day, how many are inside, what was sent."""
+    with scene.store.reading() as tx:
+        enrollments, pushes = queries.by_state(tx, "enrollment"), queries.by_state(tx, "push")
+    now = scene.now
+    day = (now - scene.options.began_at) // DAY_MS + 1
+    inside = sum(count for state, count in enrollments.items() if state not in ENDS)
+    early = enrollments.get("early_end", 0)
+    return (
+        f"day {day:>2}/{scene.options.days}  {local_datetime(now, zone):%m-%d %H:%M}  "
+        f"entered {sum(enrollments.values()):>4}  inside {inside:>4}  ended early {early:>3}  "
+        f"sent {pushes.get('sent', 0):>5}"
+    )
+
+
+def gather(scene: Scene, verdict: Verdict, seconds: float, kills: int = 0) -> Outcome:
+    """Read everything the report needs."""
+    steps: dict[str, dict[str, int]] = {}
+    reasons: dict[str, int] = {}
+    with scene.store.reading() as tx:
+        enrollments = queries.by_state(tx, "enrollment")
+        for step, state, reason, count in queries.by_step(tx):
+            steps.setdefault(step, {})[state] = steps.get(step, {}).get(state, 0) + count
+            if state != "sent":
+                words = f"{state}: {reason}" if reason else state
+                reasons[words] = reasons.get(words, 0) + count
+    gateway = scene.sandbox.stage.gateway
+    return Outcome(
+        enrollments, steps, reasons, scene.world.census(), dict(gateway.faults.happened), gateway.served, verdict,
+        seconds, kills,
+    )  # fmt: skip
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """The report, for people."""
+    console.print()
+    console.print(_steps_table(outcome))
+    console.print(_pairs_table("How enrollments stand", "state", outcome.enrollments))
+    console.print(_pairs_table("Why a push was not sent", "reason", outcome.reasons))
+    census = outcome.census
+    console.print(
+        f"WeCom saw {outcome.calls} calls, {census['tasks']} tasks, {census['messages']} messages, "
+        f"{census['own_sends']} sends of the members' own; lost {census['letters_lost']} callbacks on purpose."
+    )
+    console.print(f"Faults put in its way: {_listed(outcome.faults)}.")
+    if outcome.kills:
+        console.print(f"The daemon was killed {outcome.kills} times with SIGKILL.")
+    _show_verdict(outcome, console)
+
+
+def _show_verdict(outcome: Outcome, console: Console) -> None:
+    verdict = outcome.verdict
+    console.print()
+    if verdict.differences:
+        console.print(f"[bold red]The accounts differ in {len(verdict.differences)} places:[/]")
+        for difference in verdict.differences[:MOST_DIFFERENCES]:
+            console.print(f"  {difference}", highlight=False)
+    else:
+        console.print(
+            f"[bold green]The two accounts agree[/]: {verdict.customers} customers, {verdict.compared} relations, "
+            f"{verdict.deliveries} deliveries, 0 differences."
+        )
+    if verdict.doubtful:
+        console.print(f"{verdict.doubtful} pushes cannot be known and wait for an operator: `sopd dispatch list`.")
+    console.print(f"{outcome.seconds:.0f} seconds.")
+
+
+def _steps_table(outcome: Outcome) -> Table:
+    states = sorted({state for counts in outcome.steps.values() for state in counts}, key=_state_order)
+    table = Table(title="Steps", title_justify="left")
+    table.add_column("step")
+    for state in states:
+        table.add_column(state, justify="right")
+    for step, counts in outcome.steps.items():
+        table.add_row(step, *(str(counts.get(state, "")) for state in states))
+    return table
+
+
+def _pairs_table(title: str, head: str, pairs: Mapping[str, int]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(head, overflow="fold")
+    table.add_column("", justify="right")
+    for name, count in sorted(pairs.items(), key=lambda pair: -pair[1]):
+        table.add_row(name, str(count))
+    return table
+
+
+def _state_order(state: str) -> int:
+    order = ("due", "waiting", "planned", "requested", "confirmed", "sent", "skipped", "expired", "cancelled", "failed")
+    return order.index(state) if state in order else len(order)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {name}" for name, count in sorted(counts.items())) or "none"
+
