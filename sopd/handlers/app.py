@@ -36,7 +36,7 @@ class RunningSop:
 
 @dataclass(frozen=True)
 class Company:
-    """The company's fixed facts (SPEC 5): zone, quiet hours, kept workdays, quota mode, most tasks of a member a day."""
+    """The company's fixed facts (SPEC 5): zone, quiet hours, workdays, quota mode, most tasks of a member a day."""
 
     zone: str
     quiet: QuietHours

@@ -43,7 +43,9 @@ def sent(tx: Transaction) -> list[tuple[str, str, str, str | None, int]]:
 
 def doubtful(tx: Transaction) -> list[tuple[str, str]]:
     """(member, customer) of every push whose task only an operator can judge (D20)."""
-    return tx.rows(f"select {_PAIR} {_OF_PUSH} join dispatch d on d.id = p.dispatch_id where d.state = 'needs_operator'")
+    return tx.rows(
+        f"select {_PAIR} {_OF_PUSH} join dispatch d on d.id = p.dispatch_id where d.state = 'needs_operator'"
+    )
 
 
 def runs(tx: Transaction) -> list[tuple[str, str]]:
@@ -58,7 +60,8 @@ def ended_without_all_steps(tx: Transaction) -> list[tuple[str, str, str]]:
     """
     return tx.rows(
         "with steps as (select version_id, count(distinct step_id) as n from push group by version_id),"
-        " settled as (select enrollment_id, count(*) as n from push where settled_at is not null group by enrollment_id)"
+        " settled as"
+        " (select enrollment_id, count(*) as n from push where settled_at is not null group by enrollment_id)"
         f" select {_PAIR}, e.state {_OF_RUN} join steps v on v.version_id = e.version_id"
         " left join settled s on s.enrollment_id = e.id"
         " where e.state = 'normal_end' and coalesce(s.n, 0) < v.n"
