@@ -1,0 +1,200 @@
+"""Tags on relations: our writes, remembered before WeCom has them, and what WeCom answered to them (SPEC 8).
+
+Parts. A write holds for rules at once, as `wanted`; the outbox carries it to WeCom, and until that is done no reading
+of WeCom's can take it back: that is why there is no false "tag removed" (ARCHITECTURE 5). Whoever writes returns what
+changed, and the command's `consequences.follow` lets other runs react to it. Names are the business of `tag_library`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sopd.handlers.app import App
+from sopd.store import Transaction
+from sopd.store.queries import inbox
+from sopd.store.queries import tags as queries
+from sopd.store.queries.tags import Held, Writable
+
+Wish = tuple[int, Iterable[str], Iterable[str]]
+"""(relation id, tag ids to add, tag ids to remove)"""
+Tags = tuple[tuple[str, ...], tuple[str, ...]]
+"""(tag ids to add, tag ids to remove), each once."""
+HeldTags = Mapping[tuple[int, str], Held]
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """Tags that hold on a relation and did not before, and the other way round. Never empty."""
+
+    relation_id: int
+    added: frozenset[str] = _NONE
+    removed: frozenset[str] = _NONE
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a `mark_tag` row of the outbox carries: all that the call needs."""
+
+    userid: str
+    external_userid: str
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Payload:
+        """From the row's `payload`."""
+        found = json.loads(text)
+        return cls(found["userid"], found["external_userid"], tuple(found["add"]), tuple(found["remove"]))
+
+    def text(self) -> str:
+        """For the row's `payload`."""
+        return json.dumps(
+            {
+                "userid": self.userid, "external_userid": self.external_userid,
+                "add": list(self.add), "remove": list(self.remove),
+            }
+        )  # fmt: skip
+
+    def tags(self) -> Iterator[tuple[str, bool]]:
+        """Every tag it speaks of: (tag id, whether it is to be there)."""
+        yield from ((tag_id, True) for tag_id in self.add)
+        yield from ((tag_id, False) for tag_id in self.remove)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.add or self.remove)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one `mark_tag` row. `done` False: it failed for good and is not tried again."""
+
+    outbox_id: int
+    relation_id: int
+    payload: Payload
+    done: bool
+
+
+def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> list[TagChange]:
+    """Write tags here and, through the outbox, in WeCom; returns what holds differently from now on.
+
+    One wish per relation at most. The outbox row's key is `cause_key/relation`: a cause that comes twice writes once.
+    What WeCom could not take is left out, as if it had failed for good: relations that are not active, tags that the
+    library has dropped. A tag that holds already is written all the same, because our knowledge of WeCom may be old.
+    """
+    asked = {relation_id: _asked(add, remove) for relation_id, add, remove in wishes}
+    named = {tag_id for add, remove in asked.values() for tag_id in (*add, *remove)}
+    if not named:
+        return []
+    dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
+    payloads = {one.relation_id: _payload(one, asked, dropped) for one in queries.lock_active(tx, asked)}
+    fresh = queries.insert_writes(
+        tx, [(f"{cause_key}/{key}", key, payload.text()) for key, payload in payloads.items() if payload.asks]
+    )
+    if not fresh:
+        return []
+    tx.after_commit(partial(app.ring, "outbox"))
+    before = held(tx, fresh)
+    after = dict(before)
+    for relation_id in fresh:
+        for tag_id, is_added in payloads[relation_id].tags():
+            known = before.get((relation_id, tag_id), Held(relation_id, tag_id, False, None))
+            after[relation_id, tag_id] = known._replace(wanted=int(is_added))
+    return keep(tx, before, after)
+
+
+def written(tx: Transaction, app: App, outcomes: Sequence[Written]) -> list[TagChange]:
+    """Take over what WeCom answered to our writes; returns what holds differently now.
+
+    Done: WeCom's word is what we wrote. Failed for good: WeCom's last word holds again, so an add counts as removed
+    (SPEC 8). A tag that a younger write of the same relation is still to settle stays as that one wants it. Called in
+    the transaction that closes the outbox rows; the order in which that one does it does not matter.
+    """
+    relation_ids = sorted({outcome.relation_id for outcome in outcomes})
+    if not relation_ids:
+        return []
+    queries.lock(tx, relation_ids)
+    before = held(tx, relation_ids)
+    after = dict(before)
+    younger = _younger(tx, relation_ids)
+    for outcome in sorted(outcomes, key=lambda one: one.outbox_id):
+        for tag_id, there in outcome.payload.tags():
+            key = (outcome.relation_id, tag_id)
+            known = after.get(key, Held(*key, False, None))
+            in_wecom = there if outcome.done else known.in_wecom
+            is_wanted_later = younger.get(key, 0) > outcome.outbox_id
+            after[key] = Held(*key, in_wecom, known.wanted if is_wanted_later else None)
+    # What was read of WeCom while the write was under way proved nothing: it is read again.
+    if inbox.wake(tx, relation_ids):
+        tx.after_commit(partial(app.ring, "intake"))
+    return keep(tx, before, after)
+
+
+def drop_deleted(tx: Transaction, *, limit: int) -> tuple[int, list[TagChange]]:
+    """Take tags that the library has dropped from relations, at most `limit` of them: (how many, what changed).
+
+    WeCom raises no event for each customer who loses a tag that way (WeCom 3.1).
+    """
+    meant = set(queries.of_deleted(tx, limit))
+    relation_ids = {relation_id for relation_id, _ in meant}
+    queries.lock(tx, relation_ids)
+    before = {key: row for key, row in held(tx, relation_ids).items() if key in meant}
+    after = {key: row._replace(in_wecom=False) for key, row in before.items()}
+    return len(meant), keep(tx, before, after)
+
+
+# -- shared with the handlers of observations ------------------------------------------------------------------------
+
+
+def held(tx: Transaction, relation_ids: Iterable[int]) -> dict[tuple[int, str], Held]:
+    """Every tag row of these relations, by (relation id, tag id)."""
+    return {(row.relation_id, row.tag_id): row for row in queries.on_relations(tx, relation_ids)}
+
+
+def keep(tx: Transaction, before: HeldTags, after: HeldTags) -> list[TagChange]:
+    """Write the rows that differ and raise the generation of their relations; returns what rules see differently.
+
+    The relations are locked by the caller.
+    """
+    differing = [row for key, row in after.items() if before.get(key) != row]
+    if differing:
+        queries.put(tx, differing)
+        queries.raise_generation(tx, {row.relation_id for row in differing})
+    added, removed = defaultdict(set), defaultdict(set)
+    for row in differing:
+        known = before.get((row.relation_id, row.tag_id))
+        if row.holds != (known is not None and known.holds):
+            (added if row.holds else removed)[row.relation_id].add(row.tag_id)
+    return [
+        TagChange(relation_id, frozenset(added[relation_id]), frozenset(removed[relation_id]))
+        for relation_id in sorted({*added, *removed})
+    ]
+
+
+# -- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _asked(add: Iterable[str], remove: Iterable[str]) -> Tags:
+    """Each tag once; one that is to be added and removed is added."""
+    wanted = tuple(dict.fromkeys(add))
+    return wanted, tuple(tag_id for tag_id in dict.fromkeys(remove) if tag_id not in wanted)
+
+
+def _payload(one: Writable, asked: Mapping[int, Tags], dropped: set[str]) -> Payload:
+    add, remove = (tuple(tag_id for tag_id in part if tag_id not in dropped) for part in asked[one.relation_id])
+    return Payload(one.userid, one.external_userid, add, remove)
+
+
+def _younger(tx: Transaction, relation_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """The youngest write still to be made of each tag of each relation."""
+    found: dict[tuple[int, str], int] = {}
+    for outbox_id, relation_id, text in queries.open_writes(tx, relation_ids):
+        for tag_id, _ in Payload.read(text).tags():
+            found[relation_id, tag_id] = max(outbox_id, found.get((relation_id, tag_id), 0))
+    return found

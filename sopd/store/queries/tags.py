@@ -1,0 +1,190 @@
+"""Statements about the tag library and the tags on relations. Called by the handlers of tags and of observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sopd.store.tables import Outbox, RelationTag, Tag
+from sopd.store.transaction import Transaction
+
+
+class Held(NamedTuple):
+    """One tag on one relation: WeCom's last word and our pending write (1 add, 0 remove, None nothing pending)."""
+
+    relation_id: int
+    tag_id: str
+    in_wecom: bool
+    wanted: int | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether rules see the tag."""
+        return self.in_wecom if self.wanted is None else self.wanted == 1
+
+    @property
+    def is_nothing(self) -> bool:
+        """Neither there nor wanted: the row can go."""
+        return not self.in_wecom and self.wanted is None
+
+
+class Writable(NamedTuple):
+    """A relation whose tags may be written, with the ids WeCom knows it by."""
+
+    relation_id: int
+    userid: str
+    external_userid: str
+
+
+class LibraryTag(NamedTuple):
+    """A tag of the library. `deleted_at` None: it is live."""
+
+    tag_id: str
+    name: str
+    group_id: str
+    group_name: str
+    deleted_at: int | None
+
+    @property
+    def path(self) -> str:
+        """The tag as people write it, group and name."""
+        return f"{self.group_name}/{self.name}"
+
+
+# -- on relations ----------------------------------------------------------------------------------------------------
+
+
+def lock_active(tx: Transaction, relation_ids: Iterable[int]) -> list[Writable]:
+    """Those of the relations that are active, locked, by id."""
+    given = tx.ids(relation_ids)
+    rows = tx.rows(
+        "select r.id, m.userid, c.external_userid from relation r join member m on m.id = r.member_id"
+        f" join customer c on c.id = r.customer_id where r.id in (select id from {given.sql} g)"
+        f" and r.state = 'active' order by r.id{tx.for_update('r')}",
+        given.params,
+    )
+    return [Writable(*row) for row in rows]
+
+
+def lock(tx: Transaction, relation_ids: Iterable[int]) -> None:
+    """Lock these relations, in the order of their ids, whatever their state."""
+    given = tx.ids(relation_ids)
+    tx.rows(
+        f"select id from relation where id in (select id from {given.sql} g) order by id{tx.for_update('relation')}",
+        given.params,
+    )
+
+
+def raise_generation(tx: Transaction, relation_ids: Iterable[int]) -> None:
+    """Let every re-read that has begun already be thrown away (ARCHITECTURE 5)."""
+    given = tx.ids(sorted(relation_ids))
+    tx.run(f"update relation set generation = generation + 1 where id in (select id from {given.sql} g)", given.params)
+
+
+def on_relations(tx: Transaction, relation_ids: Iterable[int]) -> list[Held]:
+    """Every row of these relations, held or not."""
+    given = tx.ids(relation_ids)
+    rows = tx.rows(
+        "select relation_id, tag_id, in_wecom, wanted from relation_tag"
+        f" where relation_id in (select id from {given.sql} g)",
+        given.params,
+    )
+    return [Held(relation_id, tag_id, bool(in_wecom), wanted) for relation_id, tag_id, in_wecom, wanted in rows]
+
+
+def put(tx: Transaction, rows: Sequence[Held]) -> None:
+    """Write rows as they are to be; those that hold nothing and wait for nothing are taken out."""
+    kept = [{**row._asdict(), "since": tx.now} for row in rows if not row.is_nothing]
+    tx.insert(
+        RelationTag,
+        kept,
+        returning=(),
+        on_conflict="(relation_id, tag_id) do update set in_wecom = excluded.in_wecom, wanted = excluded.wanted,"
+        " since = excluded.since",
+    )
+    gone = [(row.relation_id, row.tag_id) for row in rows if row.is_nothing]
+    if gone:
+        given = tx.table({"relation_id": "bigint", "tag_id": "text"}, gone)
+        tx.run(
+            "delete from relation_tag where (relation_id, tag_id) in"
+            f" (select relation_id, tag_id from {given.sql} g)",
+            given.params,
+        )
+
+
+def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
+    """Some (relation, tag) where WeCom had the tag when we last looked, although the library has dropped it."""
+    return tx.rows(
+        "select rt.relation_id, rt.tag_id from tag t join relation_tag rt on rt.tag_id = t.tag_id"
+        " where t.deleted_at is not null and rt.in_wecom order by rt.tag_id, rt.relation_id limit ?",
+        (limit,),
+    )
+
+
+# -- writes on their way ---------------------------------------------------------------------------------------------
+
+
+def insert_writes(tx: Transaction, rows: Sequence[tuple[str, int, str]]) -> set[int]:
+    """Outbox rows of writes, given as (key, relation id, payload); returns the relations whose key was new."""
+    made = [
+        {
+            "kind": "mark_tag", "key": key, "relation_id": relation_id, "payload": payload,
+            "created_at": tx.now, "act_at": tx.now,
+        }
+        for key, relation_id, payload in rows
+    ]  # fmt: skip
+    written = tx.insert(Outbox, made, returning=("relation_id",), on_conflict="(key) do nothing")
+    return {row[0] for row in written}
+
+
+def open_writes(tx: Transaction, relation_ids: Iterable[int]) -> list[tuple[int, int, str]]:
+    """Writes that are still to be made or under way, as (outbox id, relation id, payload)."""
+    given = tx.ids(relation_ids)
+    return tx.rows(
+        "select id, relation_id, payload from outbox where state in ('pending','sending') and kind = 'mark_tag'"
+        f" and relation_id in (select id from {given.sql} g) order by id",
+        given.params,
+    )
+
+
+# -- the library -----------------------------------------------------------------------------------------------------
+
+_LIBRARY = "select tag_id, name, group_id, group_name, deleted_at from tag"
+
+
+def library(tx: Transaction) -> list[LibraryTag]:
+    """Every tag that was ever in the library, deleted ones too."""
+    return [LibraryTag(*row) for row in tx.rows(f"{_LIBRARY} order by group_name, name, tag_id")]
+
+
+def by_ids(tx: Transaction, tag_ids: Iterable[str]) -> dict[str, LibraryTag]:
+    """The known ones among these tags."""
+    given = tx.table({"tag_id": "text"}, [(tag_id,) for tag_id in sorted(set(tag_ids))])
+    rows = tx.rows(f"{_LIBRARY} where tag_id in (select tag_id from {given.sql} g)", given.params)
+    return {row[0]: LibraryTag(*row) for row in rows}
+
+
+def put_library(tx: Transaction, rows: Sequence[LibraryTag]) -> None:
+    """Write tags as the library shows them, each once; one that had been deleted and is there again is live."""
+    tx.insert(
+        Tag,
+        [row._asdict() for row in sorted(rows)],
+        returning=(),
+        on_conflict="(tag_id) do update set name = excluded.name, group_id = excluded.group_id,"
+        " group_name = excluded.group_name, deleted_at = excluded.deleted_at",
+    )
+
+
+def mark_deleted(tx: Transaction, tag_ids: Iterable[str]) -> None:
+    """These tags are no longer in the library."""
+    given = tx.table({"tag_id": "text"}, [(tag_id,) for tag_id in sorted(set(tag_ids))])
+    tx.run(
+        "update tag set deleted_at = ? where deleted_at is null"
+        f" and tag_id in (select tag_id from {given.sql} g)",
+        (tx.now, *given.params),
+    )
+
+
+def is_synced(tx: Transaction) -> bool:
+    """Whether the library was ever read; an enterprise without any tag counts as unread, which costs a call."""
+    return tx.one("select 1 from tag limit 1") is not None
