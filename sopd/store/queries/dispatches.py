@@ -1,0 +1,292 @@
+"""Statements about tasks (dispatches) and the pushes in them: whole pages in, whole pages out. For handlers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sopd.store.queries.due import DISPATCH_LOOPS
+from sopd.store.queries.enrollments import columns_of
+from sopd.store.tables import Dispatch
+from sopd.store.transaction import Transaction
+
+
+class TaskRow(NamedTuple):
+    """A dispatch with its member's userid."""
+
+    id: int
+    userid: str
+    member_id: int
+    sop_id: int
+    version_id: int
+    step_id: str
+    channel: str
+    content_hash: str
+    state: str
+    reason: str | None
+    send_at: int
+    expires_at: int
+    act_at: int | None
+    lease_until: int | None
+    attempts: int
+    attempted_at: int | None
+    msgid: str | None
+    requested_at: int | None
+    confirmed_at: int | None
+    settled_at: int | None
+    stop_at: int | None
+    reissue_of: int | None
+    nags: int
+    polls: int
+    memory: str | None
+
+
+class Saved(NamedTuple):
+    """What a task becomes."""
+
+    id: int
+    state: str
+    reason: str | None
+    act_at: int | None
+    lease_until: int | None
+    attempted_at: int | None
+    msgid: str | None
+    requested_at: int | None
+    confirmed_at: int | None
+    settled_at: int | None
+    stop_at: int | None
+    polls: int
+    memory: str | None
+
+
+class Inside(NamedTuple):
+    """An unsettled push of a task, with its customer and what its run has come to."""
+
+    id: int
+    enrollment_id: int
+    sop_id: int
+    version_id: int
+    step_id: str
+    customer_id: int
+    relation_id: int
+    state: str
+    reason: str | None
+    takes_quota: bool
+    dispatch_id: int
+    task_state: str
+    stopped_at: int | None
+    closed_at: int | None
+    end_reason: str | None
+    external_userid: str
+    is_muted: bool
+    is_friend: bool
+
+
+_TASK = ", ".join("m.userid" if name == "userid" else f"d.{name}" for name in TaskRow._fields)
+_INSIDE = (
+    "p.id, p.enrollment_id, p.sop_id, p.version_id, p.step_id, p.customer_id, p.relation_id, p.state, p.reason,"
+    " p.takes_quota, p.dispatch_id, d.state, p.stopped_at, e.closed_at, e.reason, c.external_userid,"
+    " case when c.muted_at is null then 0 else 1 end, case when r.state = 'lost' then 0 else 1 end"
+)
+
+
+# -- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def lease(tx: Transaction, loop: str, *, limit: int, lease_ms: int) -> dict[int, int]:
+    """Lease due tasks of this loop (see `due.DISPATCH_LOOPS`), the longest waiting first: the claim's number by id.
+
+    The number is `attempts`: whoever claims the row later has another, so an outcome that comes too late is known.
+    """
+    states = ", ".join(f"'{state}'" for state in DISPATCH_LOOPS[loop])
+    return dict(
+        tx.claim(
+            Dispatch, f"state in ({states}) and act_at <= ?", (tx.now,), order="act_at", limit=limit,
+            lease_ms=lease_ms, returning=("id", "attempts"),
+        )
+    )  # fmt: skip
+
+
+def lock(tx: Transaction, ids: Iterable[int]) -> list[TaskRow]:
+    """These tasks, locked, by id."""
+    given = tx.ids(sorted(set(ids)))
+    rows = tx.rows(
+        f"select {_TASK} from dispatch d join member m on m.id = d.member_id"
+        f" where d.id in (select id from {given.sql} g) order by d.id{tx.for_update('d')}",
+        given.params,
+    )
+    return [TaskRow(*row) for row in rows]
+
+
+def lock_runs(tx: Transaction, dispatch_ids: Iterable[int]) -> set[int]:
+    """Lock the runs of the unsettled pushes in these tasks, before the tasks themselves; returns them."""
+    given = tx.ids(dispatch_ids)
+    rows = tx.rows(
+        "select id from enrollment where id in (select enrollment_id from push"
+        f" where dispatch_id in (select id from {given.sql} g) and settled_at is null)"
+        f" order by id{tx.for_update('enrollment')}",
+        given.params,
+    )
+    return {row[0] for row in rows}
+
+
+def save(tx: Transaction, rows: Sequence[Saved]) -> None:
+    """Write what locked tasks become."""
+    given = tx.table(columns_of(Saved), rows)
+    changes = ", ".join(f"{name} = n.{name}" for name in Saved._fields if name != "id")
+    tx.run(
+        f"update dispatch set {changes}, rev = dispatch.rev + 1 from {given.sql} n where dispatch.id = n.id",
+        given.params,
+    )
+
+
+def postpone(tx: Transaction, states: Sequence[str], until: int) -> int:
+    """Let every task in these states that is due before `until` wait until then, at most until it expires."""
+    given = tx.table({"name": "text"}, [(state,) for state in states])
+    return tx.run(
+        "update dispatch set act_at = case when expires_at > ? and expires_at < ? then expires_at else ? end"
+        f" where state in (select name from {given.sql} g) and act_at <= ?"
+        " and (lease_until is null or lease_until <= ?)",
+        (tx.now, until, until, *given.params, tx.now, tx.now),
+    )
+
+
+def outstanding(tx: Transaction, member_ids: Iterable[int]) -> dict[tuple[int, str], int]:
+    """Creates of these members that are under way or in doubt: by (member, content), when they are looked at next."""
+    given = tx.ids(sorted(set(member_ids)))
+    rows = tx.rows(
+        "select member_id, content_hash, act_at from dispatch where state in ('sending','uncertain')"
+        f" and member_id in (select id from {given.sql} g)",
+        given.params,
+    )
+    return {(row[0], row[1]): row[2] or tx.now for row in rows}
+
+
+def begin_attempt(tx: Transaction, dispatch_id: int, attempts: int, lease_ms: int) -> bool:
+    """Note that the call is about to be made, with a fresh lease, if the claim still holds; False if it does not."""
+    until = tx.now + lease_ms
+    return bool(
+        tx.run(
+            "update dispatch set attempted_at = ?, lease_until = ?, act_at = ? where id = ? and attempts = ?"
+            " and state = 'sending' and lease_until > ?",
+            (tx.now, until, until, dispatch_id, attempts, tx.now),
+        )
+    )
+
+
+def known_msgids(tx: Transaction, msgids: Iterable[str]) -> set[str]:
+    """Those of these tasks of WeCom that belong to a dispatch already."""
+    given = tx.table({"msgid": "text"}, [(msgid,) for msgid in sorted(set(msgids))])
+    return {row[0] for row in tx.rows(f"select msgid from dispatch where msgid in (select msgid from {given.sql} g)",
+                                      given.params)}  # fmt: skip
+
+
+def reissue(tx: Transaction, rows: Sequence[dict[str, object]]) -> dict[int, int]:
+    """Make tasks that stand for stopped ones; returns the new id by the old one."""
+    return dict(tx.insert(Dispatch, rows, returning=("reissue_of", "id")))
+
+
+def of_pushes(tx: Transaction, push_ids: Iterable[int]) -> list[int]:
+    """The tasks these pushes are in."""
+    given = tx.ids(push_ids)
+    rows = tx.rows(
+        f"select distinct dispatch_id from push where id in (select id from {given.sql} g) and dispatch_id is not null",
+        given.params,
+    )
+    return [row[0] for row in rows]
+
+
+def of_sop(tx: Transaction, sop_id: int, states: Sequence[str]) -> list[int]:
+    """The SOP's tasks in these states."""
+    given = tx.table({"name": "text"}, [(state,) for state in states])
+    rows = tx.rows(
+        f"select id from dispatch where sop_id = ? and state in (select name from {given.sql} g)",
+        (sop_id, *given.params),
+    )
+    return [row[0] for row in rows]
+
+
+# -- the pushes in them ------------------------------------------------------------------------------------------------
+
+
+def inside(tx: Transaction, dispatch_ids: Iterable[int]) -> list[Inside]:
+    """The unsettled pushes of these tasks, by id."""
+    return _inside(tx, dispatch_ids, "p.settled_at is null")
+
+
+def doubted(tx: Transaction, dispatch_ids: Iterable[int]) -> list[Inside]:
+    """The pushes of tasks that need an operator: settled for order alone (D20)."""
+    return _inside(tx, dispatch_ids, "p.state in ('planned','requested','confirmed')")
+
+
+def _inside(tx: Transaction, dispatch_ids: Iterable[int], which: str) -> list[Inside]:
+    given = tx.ids(dispatch_ids)
+    rows = tx.rows(
+        f"select {_INSIDE} from push p join dispatch d on d.id = p.dispatch_id"
+        " join enrollment e on e.id = p.enrollment_id join customer c on c.id = p.customer_id"
+        " join relation r on r.id = p.relation_id"
+        f" where p.dispatch_id in (select id from {given.sql} g) and {which} order by p.id",
+        given.params,
+    )
+    return [Inside(*row) for row in rows]
+
+
+def refused(tx: Transaction, dispatch_ids: Iterable[int], reason: str, limit: int) -> list[tuple[int, str]]:
+    """(task, customer) of unsettled pushes whose relations must be read again: all of a failed task's, else those that
+    carry this reason."""
+    given = tx.ids(dispatch_ids)
+    return tx.rows(
+        "select p.dispatch_id, c.external_userid from push p join dispatch d on d.id = p.dispatch_id"
+        f" join customer c on c.id = p.customer_id where p.dispatch_id in (select id from {given.sql} g)"
+        " and p.settled_at is null and (d.state = 'failed' or p.reason = ?) order by p.id limit ?",
+        (*given.params, reason, limit),
+    )
+
+
+def still_inside(tx: Transaction, pairs: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Those of these (task, customer) whose push is not settled."""
+    given = tx.table({"dispatch_id": "bigint", "external_userid": "text"}, pairs)
+    return tx.rows(
+        f"select p.dispatch_id, c.external_userid from {given.sql} g"
+        " join customer c on c.external_userid = g.external_userid"
+        " join push p on p.dispatch_id = g.dispatch_id and p.customer_id = c.id and p.settled_at is null",
+        given.params,
+    )
+
+
+def move(tx: Transaction, rows: Sequence[tuple[int, str, str | None]]) -> None:
+    """Write (push, state, reason) of pushes that stay in their task."""
+    given = tx.table({"id": "bigint", "state": "text", "reason": "text"}, rows)
+    tx.run(
+        f"update push set state = n.state, reason = n.reason from {given.sql} n where push.id = n.id", given.params
+    )
+
+
+def note_sent(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
+    """Write when pushes were sent, as WeCom tells it."""
+    given = tx.table({"id": "bigint", "sent_at": "bigint"}, rows)
+    tx.run(f"update push set sent_at = n.sent_at from {given.sql} n where push.id = n.id", given.params)
+
+
+def hand_over(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
+    """Put pushes (push, new task) into the task that stands for their stopped one; nothing is held against them."""
+    given = tx.table({"id": "bigint", "dispatch_id": "bigint"}, rows)
+    tx.run(
+        "update push set dispatch_id = n.dispatch_id, state = 'planned', reason = null, stopped_at = null"
+        f" from {given.sql} n where push.id = n.id",
+        given.params,
+    )
+
+
+def settle_for_order(tx: Transaction, dispatch_ids: Iterable[int]) -> list[tuple[int, int, str]]:
+    """Let nothing wait for these tasks' pushes any more, though nobody knows of them (D20).
+
+    Returns (push, enrollment, step) of each; their places in the quota windows stay taken.
+    """
+    given = tx.ids(dispatch_ids)
+    return tx.rows(
+        f"update push set settled_at = ? where dispatch_id in (select id from {given.sql} g) and settled_at is null"
+        " returning id, enrollment_id, step_id",
+        (tx.now, *given.params),
+    )
+
