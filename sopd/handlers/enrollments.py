@@ -1,0 +1,110 @@
+"""How runs go on and end: the parts that other handlers call inside their transactions (SPEC 5, 8, D17, D20-D23).
+
+`admit` lets customers in, `pushes_settled` lets go on what waited for a push, `end` closes runs. What they make
+necessary elsewhere they return as `Consequences`. The commands around them are in `firing` and `endings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from machines import enrollment
+from machines.effects import CancelPushes
+from machines.enrollment import SETTLING, Decision, Facts
+from machines.events import EnrollmentEvent, PushCancelled, PushesSettled
+from machines.push import PushFacts
+from machines.sop import Program
+from sopd.handlers import dispatches, moves, pushes
+from sopd.handlers.admission import Begun, admit
+from sopd.handlers.app import App
+from sopd.handlers.happened import NOTHING, Consequences
+from sopd.handlers.moves import Move
+from sopd.store import Transaction
+from sopd.store.queries import enrollments as queries
+from sopd.store.queries import pushes as push_queries
+from sopd.store.queries import sops
+from sopd.store.queries.enrollments import OpenPush, Run
+
+__all__ = ["Begun", "admit", "end", "pushes_settled"]
+
+
+@lru_cache(maxsize=4096)
+def decide(state: str, event: EnrollmentEvent, program: Program, facts: Facts) -> Decision:
+    """`machines.enrollment.decide`, once per group of like rows."""
+    return enrollment.decide(state, event, program, facts)
+
+
+def pushes_settled(tx: Transaction, app: App, ids: Iterable[int]) -> Consequences:
+    """After pushes of these enrollments settled: a step that waited falls due now, `settling` comes to its normal end.
+
+    In a paused SOP the normal end waits for `resume` (D23). A task that needs an operator counts as settled (D20).
+    """
+    runs = [run for run in queries.lock(tx, ids) if run.state == SETTLING or run.due_at is None]
+    runs = [run for run in runs if run.parked_at is None]
+    if not runs:
+        return NOTHING
+    left = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
+    facts = {run.id: pushes.facts_of(left.get(run.id, ())) for run in runs}
+    queries.release_waiting(
+        tx, [run.id for run in runs if run.state != SETTLING and facts[run.id].open_push == "none"]
+    )
+    tx.after_commit(lambda: app.ring("fire"))
+    return _settle(tx, app, [run for run in runs if run.state == SETTLING], facts)
+
+
+def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Facts]) -> Consequences:
+    idle = [run for run in runs if facts[run.id] == Facts()]
+    if not idle:
+        return NOTHING
+    programs = app.programs.all(tx, [run.version_id for run in idle])
+    states = sops.states(tx)
+    held = [run.id for run in idle if states[run.sop_id] == "paused"]
+    if held:
+        queries.park(tx, held)
+    ended = [
+        (run, decide(run.state, PushesSettled(), programs[run.version_id], Facts()))
+        for run in idle
+        if states[run.sop_id] != "paused"
+    ]
+    return moves.write(
+        tx, app, [Move(run, "end", made.state, made.reason, effects=made.effects) for run, made in ended]
+    )
+
+
+def end(
+    tx: Transaction, app: App, ids: Iterable[int], event: EnrollmentEvent, *, by: str | None = None
+) -> Consequences:
+    """Close these runs by an end event; those that are closed already stay as they are.
+
+    What nobody was asked to send is cancelled with the end's reason. Tasks that are out are stopped, but not after
+    `Lost` and `Merged`: those pushes end by WeCom's result (D22). `by` is the person behind it.
+    """
+    runs = queries.lock(tx, ids)
+    if not runs:
+        return NOTHING
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    ends = [(run, decide(run.state, event, programs[run.version_id], Facts())) for run in runs]
+    cancel = {
+        run.id: effect for run, made in ends for effect in made.effects if isinstance(effect, CancelPushes)
+    }
+    _cancel(tx, app, pushes.open_pushes(tx, cancel), cancel)
+    return moves.write(
+        tx, app, [Move(run, "end", made.state, made.reason, ended_by=by, effects=made.effects) for run, made in ends]
+    )
+
+
+def _cancel(tx: Transaction, app: App, left: Sequence[OpenPush], cancel: dict[int, CancelPushes]) -> None:
+    """Pushes of ended runs: ours are cancelled; of those with a task, the task is told to stop."""
+    withdrawn = push_queries.withdraw_welcomes(tx, [one.id for one in left if not one.takes_quota])
+    ours = [one for one in left if (pushes.is_ours(one) if one.takes_quota else one.id in withdrawn)]
+    pushes.tell(
+        tx,
+        [
+            pushes.Told(one, pushes.decide(one.state, PushCancelled(cancel[one.enrollment_id].reason), PushFacts()))
+            for one in ours
+        ],
+    )
+    left_out = {one.id for one in left} - {one.id for one in ours}
+    out = [one for one in left if one.id in left_out and cancel[one.enrollment_id].stop_tasks]
+    dispatches.stop(tx, app, [one.id for one in out], "end")

@@ -1,0 +1,127 @@
+"""Steps that fall due: the clock's word to the runs (SPEC 5, 7.1). Called by the planner loop.
+
+A batch is locked, grouped by what a decision may look at, decided once per group and written with a fixed number of
+statements. Steps that were missed together (downtime, late discovery) are walked through in one go up to the first one
+that fires; a second one that is due as well is the next pass's, which then finds its predecessor unrequested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from machines.calendar import Instant
+from machines.effects import SettlePush
+from machines.enrollment import ENDS
+from machines.events import PushEvent, PushOvertaken, PushSkipped, StepDue
+from machines.push import PushFacts
+from machines.reasons import OVERTAKEN
+from machines.sop import Program
+from sopd.handlers import moves, pushes, schedule
+from sopd.handlers.app import App
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import Consequences
+from sopd.handlers.moves import Move
+from sopd.handlers.schedule import Schedule
+from sopd.handlers.walking import Walk, new_push, walk
+from sopd.store import Transaction
+from sopd.store.batch import in_halves, put_aside
+from sopd.store.queries import enrollments as queries
+from sopd.store.queries import sops
+from sopd.store.queries.enrollments import OpenPush, Run
+
+
+def fire_due(app: App, *, limit: int = 1000) -> int:
+    """Fire what is due, at most `limit` runs; returns how many were looked at. A poison row is set aside."""
+    with app.store.reading() as tx:
+        ids = queries.due_ids(tx, limit)
+    done = in_halves(ids, partial(_fire, app), partial(_set_aside, app))
+    return sum(done.results) + len(done.aside)
+
+
+def _fire(app: App, ids: Sequence[int]) -> int:
+    with app.store.transaction() as tx:
+        due = queries.lock_due(tx, ids)
+        states = sops.states(tx)
+        live = [run for run in due if states[run.sop_id] == "running"]
+        # Paused: until `resume`. Ended: until the stop has reached them, which ends them as they stand.
+        held = [run.id for run in due if states[run.sop_id] != "running"]
+        if held:
+            queries.park(tx, held)
+        if live:
+            follow(tx, app, fire(tx, app, live, tx.now))
+        return len(due)
+
+
+def _set_aside(app: App, run_id: int, reason: str) -> None:
+    with app.store.transaction() as tx:
+        put_aside(tx, "enrollment", str(run_id), reason, queries.clear_due(tx, run_id))
+
+
+def fire(
+    tx: Transaction, app: App, runs: Sequence[Run], until: Instant, *, as_paused: bool = False
+) -> Consequences:
+    """Take the steps of locked runs that fell due by `until`. `as_paused`: `resume` passes over all of them."""
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    open_by_run = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
+    made: list[Move] = []
+    told: list[pushes.Told] = []
+    for run in runs:
+        program, unsettled = programs[run.version_id], open_by_run.get(run.id, [])
+        times = schedule.of(program, run.anchor_at, run.entered_at)
+        events = _events(program, times, run, until, as_paused, tx.now)
+        facts = pushes.facts_of(unsettled)
+        taken = walk(program, run.state, events, facts)
+        made.append(_move(program, times, run, taken, tx.now))
+        told += _give_way(unsettled, taken.settle)
+    pushes.tell(tx, told)  # of these runs the next step has just been decided on: nothing waits for the settlement
+    return moves.write(tx, app, made)
+
+
+def _events(
+    program: Program, times: Schedule, run: Run, until: Instant, as_paused: bool, now: Instant
+) -> tuple[StepDue, ...]:
+    """The steps due by `until`, up to the first that is on time. The row's own due counts for the first of them."""
+    first = schedule.next_index(program, run.state)
+    if first is None:
+        return ()
+    events: list[StepDue] = []
+    for index in range(first, len(program.steps)):
+        due_at = run.due_at if index == first and run.due_at is not None else times.dues[index]
+        if due_at > until:
+            break
+        timeliness = "paused" if as_paused else schedule.timeliness(program, times, index, due_at, now)
+        events.append(StepDue(program.steps[index].id, timeliness))
+        if timeliness == "on_time":
+            break
+    return tuple(events)
+
+
+def _move(program: Program, times: Schedule, run: Run, taken: Walk, now: Instant) -> Move:
+    index = schedule.next_index(program, taken.state)
+    due_at = None if index is None or taken.waits else times.dues[index]
+    made = [new_push(program, times, run.id, step, now, skipped=reason) for step, reason in taken.passed]
+    if taken.fired:
+        made.append(new_push(program, times, run.id, taken.fired, now))
+    detail: dict[str, object] = {}
+    if taken.passed:
+        detail["passed"] = dict(taken.passed)
+    if taken.waits and index is not None:
+        detail["waits"] = program.steps[index].id
+    kind = "end" if taken.state in ENDS else "wait" if taken.waits else "step"
+    mass_at = schedule.mass_at(program, times, index)
+    return Move(
+        run, kind, taken.state, taken.reason, due_at, mass_at, pushes=tuple(made), effects=taken.ends, detail=detail
+    )
+
+
+def _give_way(unsettled: Sequence[OpenPush], settle: SettlePush | None) -> list[pushes.Told]:
+    if settle is None:
+        return []
+    event: PushEvent = PushOvertaken() if settle.reason == OVERTAKEN else PushSkipped(settle.reason)
+    return [
+        pushes.Told(one, pushes.decide(one.state, event, PushFacts()))
+        for one in unsettled
+        if one.takes_quota and pushes.is_ours(one)
+    ]
+

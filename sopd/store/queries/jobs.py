@@ -1,0 +1,71 @@
+"""Statements about long pieces of work: begun by commands, led on in batches, ended once. Called by handlers only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sopd.store.tables import Job
+from sopd.store.transaction import Transaction
+
+
+class JobRow(NamedTuple):
+    """A claimed job. `cursor` is the JSON that it keeps between batches."""
+
+    id: int
+    kind: str
+    key: str
+    cursor: str | None
+    done: int
+    total: int | None
+    started_at: int
+    attempts: int
+
+    def memory(self) -> dict[str, object]:
+        """What it kept."""
+        return {} if self.cursor is None else dict(json.loads(self.cursor))
+
+
+def begin(tx: Transaction, kind: str, key: str, memory: Mapping[str, object] | None = None) -> None:
+    """Begin a job, due at once; one that runs already goes on."""
+    cursor = None if memory is None else json.dumps(dict(memory))
+    row = {"kind": kind, "key": key, "started_at": tx.now, "act_at": tx.now, "cursor": cursor}
+    tx.insert(Job, [row], returning=(), on_conflict="ignore")
+
+
+def claim(tx: Transaction, kinds: Sequence[str], lease_ms: int) -> JobRow | None:
+    """Lease the job of these kinds that is due longest, if nobody has it."""
+    named = ", ".join(f"'{kind}'" for kind in kinds)
+    where = f"act_at <= ? and ended_at is null and kind in ({named})"
+    rows = tx.claim(
+        Job, where, (tx.now,), order="act_at", limit=1, lease_ms=lease_ms, returning=JobRow._fields
+    )
+    return JobRow(*rows[0]) if rows else None
+
+
+def go_on(tx: Transaction, job: JobRow, rows: int) -> None:
+    """Note a batch that is done; the next one is due at once."""
+    tx.run(
+        "update job set done = done + ?, act_at = ?, lease_until = null, attempts = 0"
+        " where id = ? and ended_at is null",
+        (rows, tx.now, job.id),
+    )
+
+
+def finish(tx: Transaction, job: JobRow) -> None:
+    """Nothing is left to do."""
+    tx.run(
+        "update job set state = 'done', ended_at = ?, act_at = null, lease_until = null where id = ?"
+        " and ended_at is null",
+        (tx.now, job.id),
+    )
+
+
+def end(tx: Transaction, kind: str, key: str, reason: str) -> None:
+    """End a running job that something else made pointless."""
+    tx.run(
+        "update job set state = 'done', ended_at = ?, act_at = null, lease_until = null, reason = ?"
+        " where kind = ? and key = ? and ended_at is null",
+        (tx.now, reason, kind, key),
+    )
