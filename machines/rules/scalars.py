@@ -151,7 +151,9 @@ def _to_date(value: Any) -> date:
     raise refuse(f"{shown(value)} is not a date; write it as 2026-12-24")
 
 
-Day = Annotated[date, BeforeValidator(_to_date, Annotated[str, Field(pattern=f"^{ISO_DATE.pattern}$", examples=["2026-12-24"])])]
+Day = Annotated[
+    date, BeforeValidator(_to_date, Annotated[str, Field(pattern=f"^{ISO_DATE.pattern}$", examples=["2026-12-24"])])
+]
 
 Text = Annotated[str, Strict()]
 Whole = Annotated[int, Strict()]

@@ -121,7 +121,7 @@ def _pace(sop: Sop) -> Iterator[Problem]:
 def _anchor(sop: Sop) -> Iterator[Problem]:
     when = sop.entry.when
     if sop.anchor == "event" and not (when and any(isinstance(atom, Event) for atom in atoms(when))):
-        yield Problem(("anchor",), "anchor event is the event that lets somebody in; entry.when asks for none")
+        yield Problem(("anchor",), "event means the event that lets somebody in, and entry.when asks for none")
     if isinstance(sop.anchor, AttributeAnchor) and sop.kind in ("new_customer", "group"):
         yield Problem(("anchor",), f"a SOP of kind {sop.kind} counts from entry, added or event")
 

@@ -25,19 +25,19 @@ def not_run_yet(sop: Sop) -> tuple[Problem, ...]:
 
 def _frame(sop: Sop) -> Iterator[Problem]:
     if sop.kind != "new_customer":
-        yield _later(("kind",), f"kind {sop.kind}", "new_customer")
+        yield _later(("kind",), sop.kind, "new_customer")
     if sop.strategy != "relative":
-        yield _later(("strategy",), f"strategy {sop.strategy}", "relative")
+        yield _later(("strategy",), sop.strategy, "relative")
     if sop.pace != "anchored":
-        yield _later(("pace",), f"pace {sop.pace}", "anchored")
+        yield _later(("pace",), sop.pace, "anchored")
     if sop.anchor not in ("entry", "added"):
         yield _later(("anchor",), "this anchor", "entry and added")
     if sop.entry.reenter != "never":
         yield _later(("entry", "reenter"), "re-entry", "never")
     if sop.quota_full == "remind":
-        yield _later(("quota_full",), "quota_full remind", "{defer: 3d} and skip")
+        yield _later(("quota_full",), "remind", "{defer: 3d} and skip")
     if sop.goal is not None:
-        yield _later(("goal",), "a goal")
+        yield _later(("goal",))
 
 
 def _rules(sop: Sop) -> Iterator[Problem]:
@@ -58,9 +58,9 @@ def _all_steps(sop: Sop) -> Iterator[Problem]:
 
 def _step(step: Step) -> Iterator[Problem]:
     if step.by not in RUN_CHANNELS:
-        yield _later(("by",), f"the channel {step.by}", " and ".join(RUN_CHANNELS))
+        yield _later(("by",), step.by, " and ".join(RUN_CHANNELS))
     if step.on_reply is not None:
-        yield _later(("on_reply",), "on_reply")
+        yield _later(("on_reply",))
     for place, attachment in enumerate(step.attachments):
         for path in files_of(attachment):
             yield _later(("attachments", place), f"uploading a file ({path})", "links, and images by `url`")
@@ -69,10 +69,10 @@ def _step(step: Step) -> Iterator[Problem]:
 def _ends(sop: Sop) -> Iterator[Problem]:
     for name, end in (("early_end", sop.early_end), ("normal_end", sop.normal_end)):
         if end is not None and end.flow_to is not None:
-            yield _later((name, "flow_to"), "a flow")
+            yield _later((name, "flow_to"))
         if end is not None and end.set:
-            yield _later((name, "set"), "setting attributes", "add_tags and remove_tags")
+            yield _later((name, "set"))
 
 
-def _later(path: Path, what: str, runs: str = "") -> Problem:
+def _later(path: Path, what: str = "this key", runs: str = "") -> Problem:
     return Problem(path, f"{what} is not run by this version yet; " + (f"it runs {runs}" if runs else "leave it out"))

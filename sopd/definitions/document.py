@@ -105,6 +105,14 @@ def _step(node: yaml.Node, part: str | int) -> tuple[str | int, yaml.Node | None
     return (_name(pairs[0][0]), *pairs[0]) if pairs else None
 
 
+def named(path: Path, message: str) -> str:
+    """The sentence behind the name of what it is about: the nearest key, or the number of a step."""
+    if path[:1] == ("steps",) and len(path) == 2:
+        return f"step {int(path[1]) + 1}: {message}"
+    key = next((part for part in reversed(path) if isinstance(part, str)), None)
+    return message if key is None else f"{key}: {message}"
+
+
 def _name(key: yaml.Node) -> str:
     return key.value if isinstance(key, yaml.ScalarNode) else ""
 
@@ -169,7 +177,7 @@ def _unwanted(events: Iterable[yaml.Event]) -> Iterator[tuple[yaml.Event, str]]:
             if event.anchor is not None:
                 yield event, f"&{event.anchor} names a value for repetition; take it away, anchors are not allowed"
             if getattr(event, "tag", None) not in (None, "!"):
-                yield event, f"{event.tag} changes the type of a value; take it away, tags are not allowed"
+                yield event, f"{_short(event.tag)} changes the type of a value; take it away, tags are not allowed"
             depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST or nodes > MOST_NODES:
@@ -179,11 +187,17 @@ def _unwanted(events: Iterable[yaml.Event]) -> Iterator[tuple[yaml.Event, str]]:
         yield yaml.DocumentStartEvent(_START, _START), "is empty; a definition begins with `sop: its-key`"
 
 
+def _short(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
 _START = yaml.Mark("", 0, 0, 0, None, None)
 
 
 def _syntax(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark or _START
+    if error.problem == _NO_COLON:
+        mark = error.context_mark or mark  # YAML notices it a line too late
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[:len(line) - len(line.lstrip())]:
@@ -194,6 +208,7 @@ def _syntax(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
     return Fault(name, mark.line + 1, mark.column + 1, what)
 
 
+_NO_COLON = "could not find expected ':'"
 _SYNTAX = {
     "mapping values are not allowed in this context":
         "has a colon where none may stand; put a text with `: ` in quotes, or check the indentation",
@@ -202,7 +217,7 @@ _SYNTAX = {
     "did not find expected ',' or ']'": "breaks off a list; add `,` or `]`",
     "did not find expected ',' or '}'": "breaks off a mapping; add `,` or `}`",
     "found unexpected end of stream": "ends inside a quoted text; add the closing quote",
-    "could not find expected ':'": "is a key without a colon; write `key: value`",
+    _NO_COLON: "is a key without a colon; write `key: value`",
     "found character that cannot start any token": "begins with a character that needs quotes around the text",
 }
 
@@ -223,7 +238,7 @@ class _Walk:
         try:
             return value_of(node)
         except Odd as odd:
-            self._refuse(node, str(odd))
+            self._refuse(node, named(path, str(odd)))
             self.spoiled.add(path)
             return node.value
 

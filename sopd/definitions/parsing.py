@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from machines.calendar import NO_QUIET_HOURS, QuietHours
 from machines.sop import CHANNELS, Problem, Sop, check
-from sopd.definitions.document import Document, Path, key_position, spot
+from sopd.definitions.document import Document, Path, key_position, named, spot
 from sopd.definitions.faults import DefinitionFaults, Fault
 from sopd.definitions.schema import allowed_keys
 from sopd.definitions.sentences import Error, missing_key, nearest, sentence, unknown_key
 
 ROUNDS = 50
+MOST_FAULTS = 300  # beyond that nobody reads on, and looking each of them up takes its time
 _ANY_RULE = {"lost": True}
 _STAND_INS: dict[str, Any] = {
     "sop": "unnamed", "title": "unnamed", "kind": "new_customer", "when": _ANY_RULE, "not": _ANY_RULE, "within": "1d",
@@ -62,15 +63,7 @@ def placed(document: Document, problems: tuple[Problem, ...] | list[Problem]) ->
 
 
 def _placed(document: Document, problem: Problem) -> Fault:
-    return document.fault(problem.path, _named(spot(document, problem.path).path, problem.message))
-
-
-def _named(path: Path, message: str) -> str:
-    """The sentence behind the name of what it is about: the nearest key, or the number of a step."""
-    if path[:1] == ("steps",) and len(path) == 2:
-        return f"step {int(path[1]) + 1}: {message}"
-    key = next((part for part in reversed(path) if isinstance(part, str)), None)
-    return message if key is None else f"{key}: {message}"
+    return document.fault(problem.path, named(spot(document, problem.path).path, problem.message))
 
 
 class _Salvage:
@@ -100,15 +93,21 @@ class _Salvage:
         deep = {error["loc"] for error in errors}
         # Unknown keys first: a key that was only misspelt is not missing as well.
         errors = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
+        more = len(errors) - MOST_FAULTS
+        errors = errors[:MOST_FAULTS]
         before = self.spoiled | {path for error in errors for path in self._meant(error)}
+        paths = []
         for error in errors:
             at = error["loc"]
             if error["type"] == "too_short" and any(loc[:len(at)] == at != loc for loc in deep):
                 continue  # the list is only empty because its items are spoiled
-            path = self._report(error, before)
-            if not self._remove(path):
-                return False
-        return True
+            paths.append(self._report(error, before))
+        if more > 0:
+            last = paths[-1] if paths else ()
+            self.faults.append(self.document.fault(last, f"{more} more faults follow; correct these first"))
+            return False
+        removed = [self._remove(path) for path in paths]  # each of them, before anything is said about the whole
+        return all(removed)
 
     def _report(self, error: Error, before: set[Path]) -> Path:
         """Add the fault of one error, unless it follows from an earlier one; returns the path to take out."""
@@ -124,15 +123,15 @@ class _Salvage:
             self.spoiled.update(self._meant(error))
         else:
             path = found
-            self._add(path, before, path, _named(path, sentence(error)), key=parts[-1:] == ("[key]",))
+            self._add(path, before, path, named(path, sentence(error)), key=parts[-1:] == ("[key]",))
         return path
 
     def _meant(self, error: Error) -> Iterator[Path]:
-        """The path an unknown key was probably meant to be."""
+        """The path an unknown key was probably meant to be, if the file has none such beside it."""
         if error["type"] == "extra_forbidden":
             *around, key = spot(self.document, _parts(error["loc"])).path
             meant = nearest(str(key), allowed_keys(error["loc"][:-1]))
-            if meant:
+            if meant and spot(self.document, (*around, meant)).path == tuple(around):
                 yield (*around, meant)
 
     def _add(self, place: Path, before: set[Path], path: Path, message: str, *, key: bool) -> None:

@@ -41,7 +41,7 @@ def value_of(node: yaml.ScalarNode) -> str | int | float | bool | date:
     if kind == "timestamp":
         return _day(raw)
     if TIME.fullmatch(raw):
-        raise Odd(f'{raw} without quotes is a number in YAML; quote the time: "{raw}"')
+        raise Odd(f'{raw} without quotes is a number in YAML; quote the time: "{raw.rjust(5, "0")}"')
     raise Odd(f'{raw[:40]} is read as an unusual number in YAML; write a plain one, or "{raw[:40]}" in quotes for text')
 
 

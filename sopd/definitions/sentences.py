@@ -26,6 +26,8 @@ def sentence(error: Error) -> str:
     if kind == "value_error":
         cause = error["ctx"]["error"]
         return cause.message if isinstance(cause, DefinitionError) else str(cause)
+    if kind == "literal_error":
+        return _word(value, error["ctx"], allowed_keys(error["loc"][:-1]) if error["loc"][-1] == "<word>" else ())
     if kind in _SAID:
         return _SAID[kind](value, error.get("ctx", {}))
     return f"{shown(value)} is not allowed: {error['msg']}"
@@ -86,10 +88,12 @@ def _quoted(value: Any, _: Any) -> str:
     return f'{text} is no text; write "{text}" in quotes'
 
 
-def _word(value: Any, ctx: dict[str, Any]) -> str:
+def _word(value: Any, ctx: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """A word that is none of the known ones; `keys` are those of the mapping that may stand there instead."""
     known = re.findall(r"'([^']+)'", ctx["expected"])
     near = nearest(value, known) if isinstance(value, str) else None
-    return f"{shown(value)} is unknown; " + (f"did you mean {near}? " if near else "") + f"allowed: {', '.join(known)}"
+    allowed = ", ".join([*known, *(f"{{{key}: ...}}" for key in keys)])
+    return f"{shown(value)} is unknown; " + (f"did you mean {near}? " if near else "") + f"allowed: {allowed}"
 
 
 def _limit(value: Any, ctx: dict[str, Any]) -> str:
@@ -113,7 +117,6 @@ _SAID: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "not_a_rule": _one_key_of("a condition", BLOCKS, "{tag: [组/名]}"),
     "not_an_attachment": _one_key_of("an attachment", ATTACHMENTS, '{link: {title: "...", url: "https://..."}}'),
     "string_type": _quoted,
-    "literal_error": _word,
     "greater_than_equal": _limit,
     "less_than_equal": _limit,
     "string_pattern_mismatch": _pattern,
@@ -127,5 +130,3 @@ _SAID: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "dict_type": lambda value, ctx: f"{shown(value)} is no mapping; write `key: value` lines below it",
     "tuple_type": lambda value, ctx: f"{shown(value)} is no list; write `[a, b]`, or lines that begin with `- `",
 }
-
-__all__ = ["Error", "allowed_keys", "missing_key", "nearest", "sentence", "unknown_key"]
