@@ -57,7 +57,8 @@ class Programs:
         """The program of a definition under this company's calendar; `tag_ids` binds tag names (D25)."""
         company = self._company
         return compile_program(
-            sop, zone=company.zone, company_quiet=company.quiet, workdays=company.workdays, tag_ids=tag_ids
+            sop, zone=company.zone, company_quiet=company.quiet, workdays=company.workdays, tag_ids=tag_ids,
+            shares_days=company.quota.mode != "day",
         )
 
     def get(self, tx: Transaction, version_id: int) -> Program:
