@@ -52,7 +52,7 @@ class ReplyActions(Block):
 
 
 class OnReply(Block):
-    """Answers to a step: by keyword (the longest that is found), or any answer at all."""
+    """Answers to a step: every keyword that is found acts, and so does any answer at all."""
 
     keywords: Annotated[dict[Name, ReplyActions], Field(min_length=1)] | None = None
     any: ReplyActions | None = None
