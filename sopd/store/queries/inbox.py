@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sopd.store.queries.people import Pair
 from sopd.store.tables import Dirty, Inbox
 from sopd.store.transaction import Transaction
-
-Pair = tuple[str, str]
-"""(userid, external_userid)"""
 
 PENDING = "our own write is under way"
 """Why a re-read waits although nothing went wrong; `wake` ends it."""
@@ -154,6 +152,11 @@ def mark(tx: Transaction, marks: Sequence[Mark]) -> None:
         f" then dirty.cause else excluded.cause end, {_MERGED},"
         " act_at = case when dirty.lease_until > excluded.act_at then dirty.act_at else excluded.act_at end",
     )
+
+
+def any_due(tx: Transaction, fast: bool) -> bool:
+    """Whether a re-read of this lane is due."""
+    return tx.one("select 1 from dirty where fast = ? and act_at <= ? limit 1", (fast, tx.now)) is not None
 
 
 def claim(tx: Transaction, fast: bool, limit: int, lease_ms: int) -> list[Claimed]:

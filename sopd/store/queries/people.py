@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+from sopd.store.tables import Audit, Customer, Member, Relation
 from sopd.store.transaction import Transaction
+
+Pair = tuple[str, str]
+"""(userid, external_userid)"""
 
 
 class OpenRun(NamedTuple):
@@ -14,6 +18,196 @@ class OpenRun(NamedTuple):
     id: int
     relation_id: int
     version_id: int
+
+
+class Known(NamedTuple):
+    """A relation as we know it."""
+
+    id: int
+    userid: str
+    external_userid: str
+    member_id: int
+    customer_id: int
+    state: str
+    channel: str
+    add_way: int
+    began_at: int
+    learned_at: int
+    lost_at: int | None
+    lost_by: str | None
+    missing_at: int | None
+    generation: int
+
+    @property
+    def pair(self) -> Pair:
+        """The ids WeCom knows it by."""
+        return self.userid, self.external_userid
+
+
+class Named(NamedTuple):
+    """A customer as WeCom names it; empty texts and None mean "not told"."""
+
+    external_userid: str
+    name: str = ""
+    unionid: str | None = None
+    kind: int = 1
+    gender: int = 0
+
+
+_KNOWN = (
+    "r.id, m.userid, c.external_userid, r.member_id, r.customer_id, r.state, r.channel, r.add_way, r.began_at,"
+    " r.learned_at, r.lost_at, r.lost_by, r.missing_at, r.generation"
+)
+_JOINED = "relation r join member m on m.id = r.member_id join customer c on c.id = r.customer_id"
+_WRITTEN = {
+    "id": "bigint", "state": "text", "channel": "text", "add_way": "int", "began_at": "bigint",
+    "learned_at": "bigint", "lost_at": "bigint", "lost_by": "text", "missing_at": "bigint",
+}  # fmt: skip
+
+
+# -- members and customers -------------------------------------------------------------------------------------------
+
+
+def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
+    """Ids of these members, by userid; those we never heard of are written."""
+    wanted = sorted(set(userids))
+    rows = [{"userid": userid, "seen_at": tx.now} for userid in wanted]
+    tx.insert(Member, rows, returning=(), on_conflict="(userid) do nothing")
+    given = tx.table({"userid": "text"}, [(userid,) for userid in wanted])
+    return dict(
+        tx.rows(f"select userid, id from member where userid in (select userid from {given.sql} g)", given.params)
+    )
+
+
+def set_sight(tx: Transaction, userids: Sequence[str], reason: str) -> None:
+    """These known members are in sight and all others are not; whoever comes into sight may send again."""
+    given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
+    listed = f"userid in (select userid from {given.sql} g)"
+    tx.run(
+        f"update member set in_scope = ?, can_send = ?, reason = ? where in_scope and not {listed}",
+        (False, False, reason, *given.params),
+    )
+    tx.run(
+        "update member set in_scope = ?, seen_at = ?, can_send = (can_send or coalesce(reason = ?, false)),"
+        f" reason = case when reason = ? then null else reason end where {listed}",
+        (True, tx.now, reason, reason, *given.params),
+    )
+
+
+def unread_members(tx: Transaction, since: int, left_out: Sequence[str], limit: int) -> list[str]:
+    """Members in sight whose customers have not been read since then, some of them, by userid."""
+    given = tx.table({"userid": "text"}, [(userid,) for userid in left_out])
+    rows = tx.rows(
+        "select userid from member where in_scope and (read_at is null or read_at < ?)"
+        f" and userid not in (select userid from {given.sql} g) order by userid limit ?",
+        (since, *given.params, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def set_read(tx: Transaction, userids: Sequence[str]) -> None:
+    """All customers of these members have been read."""
+    given = tx.table({"userid": "text"}, [(userid,) for userid in userids])
+    tx.run(
+        f"update member set read_at = ? where userid in (select userid from {given.sql} g)", (tx.now, *given.params)
+    )
+
+
+def customer_ids(tx: Transaction, people: Sequence[Named]) -> dict[str, int]:
+    """Ids of these customers, by external_userid, each once among `people`; new ones and new names are written.
+
+    What WeCom did not tell is never taken for a change.
+    """
+    rows = [
+        {**one._asdict(), "seen_at": tx.now} for one in sorted(people, key=lambda one: one.external_userid)
+    ]
+    tx.insert(
+        Customer,
+        rows,
+        returning=(),
+        on_conflict="(external_userid) do update set name = excluded.name, kind = excluded.kind,"
+        " gender = excluded.gender, unionid = coalesce(excluded.unionid, customer.unionid), seen_at = excluded.seen_at"
+        " where excluded.name <> '' and (excluded.name <> customer.name or excluded.kind <> customer.kind"
+        " or excluded.gender <> customer.gender"
+        " or coalesce(excluded.unionid, customer.unionid, '') <> coalesce(customer.unionid, ''))",
+    )
+    given = tx.table({"external_userid": "text"}, [(one.external_userid,) for one in people])
+    return dict(
+        tx.rows(
+            "select external_userid, id from customer"
+            f" where external_userid in (select external_userid from {given.sql} g)",
+            given.params,
+        )
+    )
+
+
+def mute(tx: Transaction, external_userid: str, at: int | None) -> int | None:
+    """Set or clear 免打扰, keeping the first instant; returns the customer's id, None if there is none."""
+    return tx.value(
+        "update customer set muted_at = case when cast(? as bigint) is null then null else coalesce(muted_at, ?) end"
+        " where external_userid = ? returning id",
+        (at, at, external_userid),
+    )
+
+
+# -- relations -------------------------------------------------------------------------------------------------------
+
+
+def known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
+    """What we know of these pairs, not locked."""
+    return _of_pairs(tx, pairs, "")
+
+
+def lock_known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
+    """What we know of these pairs, locked by id."""
+    return _of_pairs(tx, pairs, tx.for_update("r"))
+
+
+def lock_ids(tx: Transaction, relation_ids: Iterable[int]) -> list[Known]:
+    """These relations, locked by id."""
+    given = tx.ids(relation_ids)
+    rows = tx.rows(
+        f"select {_KNOWN} from {_JOINED} where r.id in (select id from {given.sql} g)"
+        f" order by r.id{tx.for_update('r')}",
+        given.params,
+    )
+    return [Known(*row) for row in rows]
+
+
+def of_member(tx: Transaction, userid: str) -> list[Known]:
+    """Every relation of a member, lost ones too."""
+    return [Known(*row) for row in tx.rows(f"select {_KNOWN} from {_JOINED} where m.userid = ?", (userid,))]
+
+
+def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], int]:
+    """Write new relations; returns the id of each by (member, customer). One that another has written is left out."""
+    ordered = sorted(rows, key=lambda row: (row["customer_id"], row["member_id"]))
+    columns = ("member_id", "customer_id", "id")
+    made = tx.insert(Relation, ordered, returning=columns, on_conflict="(customer_id, member_id) do nothing")
+    return {(member_id, customer_id): relation_id for member_id, customer_id, relation_id in made}
+
+
+def write(tx: Transaction, rows: Sequence[Known]) -> None:
+    """Write locked relations as they are to be, and raise their generation."""
+    if not rows:
+        return
+    given = tx.table(_WRITTEN, [tuple(getattr(row, column) for column in _WRITTEN) for row in rows])
+    columns = ", ".join(f"{column} = n.{column}" for column in _WRITTEN if column != "id")
+    tx.run(
+        f"update relation set {columns}, generation = relation.generation + 1 from {given.sql} n"
+        " where relation.id = n.id",
+        given.params,
+    )
+
+
+def set_missing(tx: Transaction, relation_ids: Iterable[int]) -> None:
+    """Note since when these active relations are absent from WeCom's list although nothing says that they ended."""
+    given = tx.ids(relation_ids)
+    tx.run(
+        "update relation set missing_at = ? where missing_at is null and state = 'active'"
+        f" and id in (select id from {given.sql} g)",
+        (tx.now, *given.params),
+    )
 
 
 def open_runs(tx: Transaction, relation_ids: Iterable[int]) -> list[OpenRun]:
@@ -25,3 +219,26 @@ def open_runs(tx: Transaction, relation_ids: Iterable[int]) -> list[OpenRun]:
         given.params,
     )
     return [OpenRun(*row) for row in rows]
+
+
+def runs_of_customer(tx: Transaction, customer_id: int) -> list[int]:
+    """The open enrollments of a customer, through whichever relation."""
+    return [row[0] for row in tx.rows("select id from enrollment where closed_at is null and customer_id = ?",
+                                      (customer_id,))]  # fmt: skip
+
+
+def audit(tx: Transaction, who: str, verb: str, target: str, detail: str | None = None) -> int:
+    """Who did what to whom; returns the row's id, by which what follows can be told apart."""
+    row = {"at": tx.now, "who": who, "verb": verb, "target": target, "detail": detail}
+    return int(tx.insert(Audit, [row])[0][0])
+
+
+def _of_pairs(tx: Transaction, pairs: Iterable[Pair], locking: str) -> dict[Pair, Known]:
+    given = tx.table({"userid": "text", "external_userid": "text"}, sorted(set(pairs)))
+    rows = tx.rows(
+        f"select {_KNOWN} from {given.sql} g join member m on m.userid = g.userid"
+        " join customer c on c.external_userid = g.external_userid"
+        f" join relation r on r.customer_id = c.id and r.member_id = m.id order by r.id{locking}",
+        given.params,
+    )
+    return {one.pair: one for one in (Known(*row) for row in rows)}

@@ -1,0 +1,161 @@
+"""Customers and their relations: losing one, 免打扰, tags by hand (SPEC 8, D22, D24).
+
+`lost` is a part: it believes WeCom's word that a relation ended, as of the event's own instant, and ends the runs that
+the relation carries. `mute` and `tag` are an operator's commands. What WeCom shows of relations is taken over by
+`observe`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from machines.calendar import SECOND_MS
+from machines.events import Lost
+from sopd.commands import MuteCustomer, TagRelation
+from sopd.errors import NotFound, Refused
+from sopd.handlers import dispatches, enrollments, pushes, tag_library, tags
+from sopd.handlers.app import App
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import NOTHING, Consequences
+from sopd.store import Transaction
+from sopd.store.queries import enrollments as run_queries
+from sopd.store.queries import inbox, people
+from sopd.store.queries.inbox import Mark
+from sopd.store.queries.people import Known, Named
+
+RECONCILIATION = "reconciliation"
+"""Who ended a relation that was simply no longer there."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """WeCom says that a relation ended. by: member | customer | transfer; at: the event's CreateTime."""
+
+    userid: str
+    external_userid: str
+    by: str
+    at: int
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Which relation."""
+        return self.userid, self.external_userid
+
+
+def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
+    """End relations by events and with them their open runs (SPEC 8: no tags, no flow, tasks end by their results).
+
+    An event older than the relation's beginning speaks of an earlier one and is ignored. One of the very same second is
+    no proof either way: WeCom is asked. A relation that nobody knew is written as lost, so that a late reading that
+    still shows it does not take it for new (D24).
+    """
+    latest = {one.pair: one for one in sorted(losses, key=lambda one: one.at)}
+    if not latest:
+        return NOTHING
+    _bury_unknown(tx, list(latest.values()))
+    known = people.lock_known(tx, latest)
+    unclear = {pair for pair, row in known.items() if row.state != "lost" and _same_second(row, latest[pair])}
+    inbox.mark(tx, [Mark(*pair, "edited") for pair in unclear])
+    ended = [
+        (row, row._replace(state="lost", lost_at=latest[pair].at, lost_by=latest[pair].by, missing_at=None))
+        for pair, row in known.items()
+        if pair not in unclear and _ends(row, latest[pair])
+    ]
+    people.write(tx, [after for _, after in ended])
+    return end_runs(tx, app, {after.id: after.lost_by or "" for before, after in ended if before.state == "active"})
+
+
+def _bury_unknown(tx: Transaction, losses: Sequence[Loss]) -> None:
+    members = people.member_ids(tx, {one.userid for one in losses})
+    customers = people.customer_ids(tx, [Named(one) for one in sorted({loss.external_userid for loss in losses})])
+    people.insert(
+        tx,
+        [
+            {
+                "member_id": members[one.userid], "customer_id": customers[one.external_userid], "state": "lost",
+                "began_at": one.at, "lost_at": one.at, "lost_by": one.by, "learned_at": tx.now,
+            }
+            for one in losses
+        ],
+    )  # fmt: skip
+
+
+def end_runs(tx: Transaction, app: App, lost_by: dict[int, str]) -> Consequences:
+    """End the open runs of these relations as lost; `lost_by` tells for each by whom."""
+    if not lost_by:
+        return NOTHING
+    ending: defaultdict[str, list[int]] = defaultdict(list)
+    for run in people.open_runs(tx, lost_by):
+        ending[lost_by[run.relation_id]].append(run.id)
+    followed = NOTHING
+    for by, ids in ending.items():
+        followed += enrollments.end(tx, app, ids, Lost(by))
+    return followed
+
+
+def _same_second(row: Known, loss: Loss) -> bool:
+    """WeCom counts in whole seconds."""
+    return row.began_at // SECOND_MS == loss.at // SECOND_MS
+
+
+def _ends(row: Known, loss: Loss) -> bool:
+    """Whether the event says anything new: of a relation that was only missed, it says when and by whom it ended."""
+    if row.state != "lost":
+        return loss.at > row.began_at
+    only_missed = row.lost_by == RECONCILIATION and loss.at >= row.began_at
+    return only_missed or (row.lost_at is not None and loss.at > row.lost_at)
+
+
+# -- what an operator may ask for ------------------------------------------------------------------------------------
+
+
+def mute(app: App, command: MuteCustomer) -> None:
+    """免打扰 on or off. On: tasks that are out for the customer are stopped, as an early end would (D22).
+
+    Runs stay open; planning skips their pushes as `muted`, and entry refuses. Raises NotFound.
+    """
+    with app.store.transaction() as tx:
+        customer_id = people.mute(tx, command.external_userid, tx.now if command.muted else None)
+        if customer_id is None:
+            raise _no_customer(command.external_userid)
+        people.audit(tx, command.who, "mute" if command.muted else "unmute", f"customer/{command.external_userid}")
+        if command.muted:
+            runs = run_queries.lock(tx, people.runs_of_customer(tx, customer_id))
+            left = pushes.open_pushes(tx, [run.id for run in runs])
+            out = [one.id for one in left if one.dispatch_id is not None and not pushes.is_ours(one)]
+            dispatches.stop(tx, app, out, "end")
+
+
+def tag(app: App, command: TagRelation) -> None:
+    """Add and remove tags, given by name or id, on one relation, in WeCom too; runs react at once.
+
+    Raises NotFound for a customer or relation nobody knows, Refused for a lost one and for tags that are not one of the
+    library's; nothing is changed then.
+    """
+    with app.store.transaction() as tx:
+        found = tag_library.resolve(tx, (*command.add, *command.remove))
+        if found.faults:
+            raise Refused("; ".join(found.faults.values()))
+        relation = _relation(tx, command.external_userid, command.userid)
+        detail = json.dumps({"add": command.add, "remove": command.remove}, ensure_ascii=False)
+        target = f"customer/{command.external_userid}@{command.userid}"
+        audit_id = people.audit(tx, command.who, "tag", target, detail)
+        add, remove = ([found.tag_ids[name] for name in names] for names in (command.add, command.remove))
+        changes = tags.write(tx, app, [(relation.id, add, remove)], f"audit/{audit_id}")
+        follow(tx, app, Consequences(tag_changes=tuple(changes)))
+
+
+def _relation(tx: Transaction, external_userid: str, userid: str) -> Known:
+    relation = people.lock_known(tx, [(userid, external_userid)]).get((userid, external_userid))
+    if relation is None:
+        raise NotFound(f"{external_userid} is no contact of {userid}", f"`sopd customer show {external_userid}`")
+    if relation.state != "active":
+        raise Refused(f"{external_userid} and {userid} are not in contact: {relation.state}", "tags need a contact")
+    return relation
+
+
+def _no_customer(external_userid: str) -> NotFound:
+    return NotFound(f"there is no customer {external_userid}", "`sopd customer list` shows them")

@@ -1,0 +1,28 @@
+"""The enterprise's members as far as WeCom lets the app see them (WeCom 0.3, 4.1). Called by reconciliation.
+
+A member that a complete, error-free list leaves out is out of sight: nothing is sent through him, and his customers'
+absence from lists means nothing. Only the userid is needed of anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sopd.handlers.app import App
+from sopd.store.queries import people
+
+OUT_OF_SIGHT = "not among the members who may use customer contact and whom the app may see"
+"""Why such a member cannot send; the reason goes when he is listed again."""
+
+
+def take_list(app: App, userids: Sequence[str]) -> None:
+    """Take over the whole list of members in sight; it must not be empty."""
+    with app.store.transaction() as tx:
+        people.member_ids(tx, userids)
+        people.set_sight(tx, userids, OUT_OF_SIGHT)
+
+
+def take_read(app: App, userids: Sequence[str]) -> None:
+    """All customers of these members have just been read completely and without error."""
+    with app.store.transaction() as tx:
+        people.set_read(tx, userids)

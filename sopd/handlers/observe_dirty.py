@@ -1,0 +1,107 @@
+"""Relations to read again: claimed in pages for intake, given back when WeCom could not be read.
+
+Commands, each its own transaction; the reading itself happens between them, outside any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from machines.backoff import next_attempt
+from machines.calendar import HOUR_MS, SECOND_MS, Instant
+from sopd.handlers.app import App
+from sopd.store.batch import put_aside, take_back
+from sopd.store.queries import inbox as queries
+from sopd.store.queries import people
+from sopd.store.queries.inbox import Claimed, Mark, Pair
+from sopd.wecom.codes import Klass
+from sopd.wecom.errors import WeComFailure
+
+LEASE_MS = 60 * SECOND_MS
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2 * SECOND_MS, HOUR_MS
+
+
+@dataclass(frozen=True)
+class Reread:
+    """One claimed re-read, with the relation's generation before it begins (None: a relation we do not know)."""
+
+    row: Claimed
+    generation: int | None
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A re-read that showed nothing. `not_before`: when WeCom may be asked again; `is_final`: never by itself."""
+
+    row: Claimed
+    reason: str
+    not_before: Instant | None = None
+    is_final: bool = False
+
+    @classmethod
+    def by(cls, row: Claimed, failure: WeComFailure) -> Failed:
+        """The re-read that this failure ended."""
+        return cls(row, str(failure), failure.retry_at, failure.klass is Klass.PERMANENT)
+
+
+def claim(app: App, *, fast: bool, limit: int) -> list[Reread]:
+    """Take due re-reads of one lane. `fast`: those with a welcome code."""
+    with app.store.reading() as tx:
+        if not queries.any_due(tx, fast):
+            return []
+    with app.store.transaction() as tx:
+        rows = queries.claim(tx, fast, limit, LEASE_MS)
+        known = people.known(tx, [row.pair for row in rows])
+        take_back(tx, "dirty", [key_of(row.pair) for row in rows if row.attempts > 1])
+        found = [(row, known.get(row.pair)) for row in rows]
+        return [Reread(row, one and one.generation, one is not None and one.state == "active") for row, one in found]
+
+
+def give_back(app: App, failed: Sequence[Failed]) -> None:
+    """Try again later what could not be read; what WeCom refuses for good is set aside until it is marked again."""
+    if not failed:
+        return
+    with app.store.transaction() as tx:
+        queries.postpone(tx, [(*one.row.pair, _next_at(one, tx.now), one.reason) for one in failed])
+        for one in failed:
+            if one.is_final:
+                put_aside(tx, "dirty", key_of(one.row.pair), one.reason, tx.now)
+
+
+def _next_at(one: Failed, now: Instant) -> Instant | None:
+    if one.is_final:
+        return None
+    pause = next_attempt(
+        one.row.attempts, now, base_ms=FIRST_PAUSE_MS, cap_ms=LONGEST_PAUSE_MS, jitter_key=key_of(one.row.pair)
+    )
+    return max(pause, one.not_before or 0)
+
+
+def leave_out(app: App, rows: Sequence[Claimed]) -> None:
+    """Finish re-reads that can show nothing: their members are out of the app's sight."""
+    if not rows:
+        return
+    with app.store.transaction() as tx:
+        queries.finish(tx, [(*row.pair, row.mark) for row in rows])
+
+
+def set_aside(app: App, pair: Pair, reason: str) -> None:
+    """A re-read whose page failed because of it alone (SPEC 15.3)."""
+    with app.store.transaction() as tx:
+        queries.postpone(tx, [(*pair, None, reason)])
+        put_aside(tx, "dirty", key_of(pair), reason, tx.now)
+
+
+def ask(app: App, marks: Sequence[Mark]) -> None:
+    """Have relations read again, each pair once."""
+    with app.store.transaction() as tx:
+        queries.mark(tx, marks)
+        tx.after_commit(partial(app.ring, "intake"))
+
+
+def key_of(pair: Pair) -> str:
+    """How a re-read is named among the rows set aside."""
+    return "/".join(pair)
