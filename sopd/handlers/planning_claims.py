@@ -76,6 +76,8 @@ def _claimants(
     programs = app.programs.all(tx, [run.version_id for run, _ in lagging])
     for run, userid in lagging:
         program = programs[run.version_id]
+        if not schedule.is_known(program, run.state):
+            continue
         times = schedule.of(program, run.anchor_at, run.entered_at)
         first = schedule.next_index(program, run.state)
         for step in program.steps[first:] if first is not None else ():

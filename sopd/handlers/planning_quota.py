@@ -146,7 +146,7 @@ def _pushes(rows: Sequence[queries.Rival], programs: Mapping[int, Program], now:
         if row.state in OPEN or row.plan_at is None or row.reason == CAPACITY:
             continue
         program = programs[row.version_id]
-        if _is_today(program, max(row.plan_at, now), now):
+        if program.has_step(row.step_id) and _is_today(program, max(row.plan_at, now), now):
             found.append(
                 Contender(
                     row.id, row.enrollment_id, row.sop_id, row.customer_id, row.relation_id, row.member_id,
@@ -163,10 +163,12 @@ def _runs(
     found = []
     for row in rows:
         program = programs[row.version_id]
+        if row.id in mine or not schedule.is_known(program, row.state):
+            continue
         first = schedule.next_index(program, row.state)
         times = schedule.of(program, row.anchor_at, row.entered_at)
         step = schedule.next_mass_step(program, times, first)
-        if step is None or row.id in mine or not _is_today(program, max(times.dues[step.index], now), now):
+        if step is None or not _is_today(program, max(times.dues[step.index], now), now):
             continue
         found.append(
             Contender(

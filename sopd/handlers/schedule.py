@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from machines.calendar import Instant, local_date
-from machines.enrollment import ENROLLED
+from machines.enrollment import ENDS, ENROLLED, SETTLING
+from machines.errors import IllegalEvent
 from machines.events import Timeliness
 from machines.lateness import grace_end, late_steps
 from machines.moments import AtOnce
@@ -41,13 +42,23 @@ def of(program: Program, anchor_at: Instant, entered_at: Instant) -> Schedule:
 
 
 def next_index(program: Program, state: str) -> int | None:
-    """The place of the step that follows this state; None after the last one and in the ends."""
+    """The place of the step that follows this state; None after the last one and in the ends.
+
+    Raises IllegalEvent for a state that this version does not have.
+    """
     if state == ENROLLED:
         return 0
-    if not program.has_step(state):
+    if state in (SETTLING, *ENDS):
         return None
+    if not program.has_step(state):
+        raise IllegalEvent(state, "due", program.key)
     index = program.step(state).index + 1
     return index if index < len(program.steps) else None
+
+
+def is_known(program: Program, state: str) -> bool:
+    """Whether a state is one of this version's. A broken run is nobody's rival; its own turn sets it aside."""
+    return state == ENROLLED or state in (SETTLING, *ENDS) or program.has_step(state)
 
 
 def next_mass_step(program: Program, schedule: Schedule, index: int | None) -> ProgramStep | None:

@@ -204,9 +204,9 @@ class TestCompany:
 
     # -- WeCom's answers, as relay and collector write them ------------------------------------------------------------
 
-    def requested(self, relation: SimpleNamespace, step: str) -> int:
+    def requested(self, relation: SimpleNamespace, step: str, key: str | None = None) -> int:
         """The task of this push is out at the member now."""
-        task = self.push(relation, step).dispatch_id
+        task = self.push(relation, step, key).dispatch_id
         with self.store.transaction() as tx:
             tx.run(
                 "update dispatch set state = 'requested', act_at = null, msgid = ?, requested_at = ? where id = ?",

@@ -1,0 +1,97 @@
+"""What a batch costs, on both databases: a fixed number of statements, through indexes, whatever its size.
+
+The numbers are written down so that a change of them is seen. ARCHITECTURE 1.3 and 5, SPEC 15.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sopd.handlers import firing, planning, sop_jobs
+from sopd.store import Store
+from tests.support.company import TestCompany
+from tests.support.plans import assert_uses_index
+
+CARE = """
+sop: care
+title: Care
+kind: new_customer
+batch: {size: 100, every: 30m}
+steps:
+  - {id: hi, by: welcome, text: hi}
+  - {id: one, day: 1, at: "10:00", by: mass_send, text: one, only_if: {not: {tag: [level/vip]}}}
+  - {id: two, day: 2, at: "10:00", by: mass_send, text: two}
+early_end: {when: {tag: [level/vip]}, add_tags: [level/done]}
+normal_end: {add_tags: [level/done]}
+"""
+SMALL, LARGE = 1, 500
+
+
+@pytest.fixture
+def company(store: Store) -> TestCompany:
+    made = TestCompany(store)
+    made.tag("level/vip")
+    made.tag("level/done")
+    made.start(CARE)
+    return made
+
+
+def statements(company: TestCompany, work: Callable[[], object]) -> int:
+    """Statements of the working transaction: BEGIN, COMMIT and the look at the clock are not counted."""
+    seen: list[str] = []
+    company.store.on_statement(seen.append)
+    try:
+        work()
+    finally:
+        company.store.on_statement(None)
+    return sum(1 for sql in seen if not sql.startswith(("begin", "commit")) and "from clock" not in sql)
+
+
+def enrol(company: TestCompany, count: int, tag: str) -> list:
+    relations = [company.befriend(f"m{number % 4}", f"{tag}{number}") for number in range(count)]
+    company.admit(relations, code="CODE")
+    return relations
+
+
+@pytest.mark.parametrize("count", [SMALL, LARGE])
+def test_statements_of_a_batch_do_not_depend_on_its_size(company: TestCompany, count: int) -> None:
+    relations = [company.befriend(f"m{number % 4}", f"c{number}") for number in range(count)]
+    found = {"admit": statements(company, lambda: company.admit(relations, code="CODE"))}
+    company.go_to("2026-03-03 10:00")
+    found["fire"] = statements(company, lambda: firing.fire_due(company.app))
+    found["plan"] = statements(company, lambda: planning.plan(company.app))
+    company.go_to("2026-03-04 10:00")
+    found["overtake"] = statements(company, lambda: firing.fire_due(company.app))
+    company.stop("care")
+    found["stop"] = statements(company, lambda: sop_jobs.run_once(company.app))
+
+    assert found == {"admit": 13, "fire": 8, "plan": 24, "overtake": 15, "stop": 14}
+    assert company.rows("select count(*) from push where state = 'planned' or settled_at is not null")[0][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "index"),
+    [
+        ("select id from enrollment where due_at <= ? order by due_at limit ?", (0, 10), "enrollment_due"),
+        ("select id from push where plan_at <= ? order by plan_at limit ?", (0, 10), "push_plan"),
+        ("select id from push where enrollment_id in (1, 2) and settled_at is null", (), "push_step"),
+        ("select id from push where customer_id = 1 and settled_at is null and takes_quota", (), "push_unsettled"),
+        (
+            "select id from enrollment where customer_id = 1 and closed_at is null and mass_at < ?",
+            (0,),
+            "enrollment_open_customer",
+        ),
+        ("select id from enrollment where sop_id = 1 and parked_at is not null", (), "enrollment_parked"),
+        (
+            "select id from push where sop_id = 1 and plan_at is null and state in ('due','waiting')",
+            (),
+            "push_parked",
+        ),
+        ("select push_id from claim where sop_id = 1 and step_id = 'a' and customer_id = 2", (), "claim_pkey"),
+        ('select place from reservation where customer_id = 1 and "window" = ?', ("D",), "reservation_pkey"),
+    ],
+)
+def test_hot_queries_go_through_their_index(store: Store, sql: str, params: tuple, index: str) -> None:
+    assert_uses_index(store, sql, params, index)

@@ -1,0 +1,205 @@
+"""Who enters a new-customer SOP, and the welcome, on both databases (SPEC 4, 6, D2, D3, D21)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sopd.store import Store
+from sopd.store.tables import Enrollment
+from tests.support.company import TestCompany, local
+from tests.support.factories import add
+
+EXPO = """
+sop: expo
+title: Expo
+kind: new_customer
+entry: {when: {source: [expo, live]}}
+steps:
+  - {id: one, day: 1, at: "10:00", by: mass_send, text: one}
+early_end: {when: {tag: [level/vip]}}
+"""
+GREETING = """
+sop: greeting
+title: Greeting
+kind: new_customer
+steps:
+  - {id: hi, by: welcome, text: hi}
+  - {id: one, day: 0, at: "10:00", by: mass_send, text: one}
+"""
+
+
+@pytest.fixture
+def company(store: Store) -> TestCompany:
+    made = TestCompany(store)
+    made.vip = made.tag("level/vip")
+    return made
+
+
+def refusals(company: TestCompany) -> list[tuple[int, str]]:
+    return company.rows("select subject_id, reason from refusal order by subject_id, reason")
+
+
+def test_the_source_decides_and_leaves_no_row_of_the_others(company: TestCompany) -> None:
+    company.start(EXPO)
+
+    inside = company.add("alice", "mei", channel="expo")
+    company.add("alice", "lea", channel="shop")
+
+    assert company.rows("select relation_id from enrollment") == [(inside.id,)]
+    assert refusals(company) == []
+
+
+def test_only_members_in_scope_take_part(company: TestCompany) -> None:
+    company.start(GREETING.replace("kind:", "members: [alice]\nkind:"))
+
+    company.add("bob", "mei")
+
+    assert company.rows("select count(*) from enrollment") == [(0,)]
+
+
+def test_who_is_meant_and_may_not_enter_is_recorded_once_per_reason(company: TestCompany) -> None:
+    company.start(EXPO)
+    company.customer("muted", muted_at=company.now)
+    company.member("carl", can_send=False)
+    muted = company.befriend("alice", "muted", channel="expo")
+    unable = company.befriend("carl", "lea", channel="expo")
+    done = company.befriend("alice", "vip", channel="expo")
+    company.put_tag(done, company.vip)
+
+    company.admit([muted, unable, done])
+    company.admit([muted])
+
+    assert refusals(company) == [
+        (muted.id, "muted"), (unable.id, "member cannot send"), (done.id, "already at its end"),
+    ]  # fmt: skip
+    assert company.rows("select times from refusal order by subject_id") == [(2,), (1,), (1,)]
+
+
+def test_nobody_is_inside_twice_and_never_again_after_the_end(company: TestCompany) -> None:
+    company.start(EXPO)
+    mei = company.add("alice", "mei", channel="expo")
+
+    company.admit([mei])
+    with company.store.transaction() as tx:
+        tx.run("update enrollment set closed_at = ?, state = 'lost'", (tx.now,))
+    company.admit([mei])
+
+    assert [reason for _, reason in refusals(company)] == ["already inside", "re-entry never"]
+
+
+def test_inherited_customers_are_not_new(company: TestCompany) -> None:
+    company.start(EXPO)
+
+    mei = company.add("alice", "mei", channel="expo", add_way=202)
+
+    assert refusals(company) == [(mei.id, "inherited")]
+    assert company.rows("select count(*) from enrollment") == [(0,)]
+
+
+def test_a_concurrent_entry_is_left_as_it_is(company: TestCompany) -> None:
+    company.start(EXPO)
+    mei = company.befriend("alice", "mei", channel="expo")
+    sop_id, version_id = company.rows("select id, version_id from sop")[0]
+    add(
+        company.store, Enrollment, sop_id=sop_id, version_id=version_id, subject_id=mei.id, relation_id=mei.id,
+        customer_id=mei.customer_id, member_id=mei.member_id, cause="added", state="one",
+    )  # fmt: skip
+
+    company.admit([mei])
+
+    assert company.run(mei).state == "one"
+
+
+def test_next_day_moves_only_the_latest_missed_moment(company: TestCompany) -> None:
+    company.start(
+        """
+sop: moved
+title: Moved
+kind: new_customer
+late_at_entry: next_day
+steps:
+  - {id: early, day: 0, at: "09:00", by: mass_send, text: one}
+  - {id: late, day: 1, at: "10:00", by: mass_send, text: two}
+"""
+    )
+    company.go_to("2026-03-02 12:00")
+
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-04 10:00")
+
+    assert company.pushes(mei) == {"early": "skipped overtaken", "late": "planned"}
+    assert local(company.push(mei, "early").due_at) == "2026-03-03 09:00"
+
+
+# -- the welcome -------------------------------------------------------------------------------------------------------
+
+
+def test_a_welcome_is_an_outbox_row_of_the_fast_lane(company: TestCompany) -> None:
+    company.start(GREETING)
+    company.rung.clear()
+
+    mei = company.add("alice", "mei", code="CODE")
+
+    assert company.pushes(mei) == {"hi": "planned"}
+    assert (company.run(mei).state, local(company.run(mei).due_at)) == ("hi", "2026-03-02 10:00")
+    kind, fast, act_at, give_up_at, payload = company.rows(
+        "select kind, fast, act_at, give_up_at, payload from outbox"
+    )[0]
+    assert (kind, bool(fast), act_at, give_up_at) == ("welcome", True, company.now, company.now + 20_000)
+    assert json.loads(payload)["code"] == "CODE"
+    assert "welcome" in company.rung
+
+
+def test_the_highest_priority_gets_the_one_code(company: TestCompany) -> None:
+    company.start(GREETING)
+    company.start(GREETING.replace("sop: greeting", "sop: vip\npriority: 90"))
+
+    mei = company.add("alice", "mei", code="CODE")
+
+    assert company.pushes(mei, "vip") == {"hi": "planned"}
+    assert company.pushes(mei, "greeting") == {"hi": "skipped welcome used by vip"}
+    assert company.rows("select count(*) from outbox") == [(1,)]
+
+
+def test_without_a_code_or_too_late_the_welcome_is_skipped_and_the_run_goes_on(company: TestCompany) -> None:
+    company.start(GREETING)
+    found = company.befriend("alice", "found")
+    slow = company.befriend("alice", "slow")
+    company.admit([found], cause="reconciliation")
+
+    company.go_to(company.now + 20_000)
+    company.admit([slow], code="CODE")
+
+    assert company.pushes(found) == {"hi": "skipped no welcome code"}
+    assert company.pushes(slow) == {"hi": "skipped welcome code expired"}
+    assert company.run(slow).state == "hi"
+
+
+def test_the_same_welcome_is_not_said_by_two_members(company: TestCompany) -> None:
+    company.start(GREETING)
+    company.add("alice", "mei", code="A")
+
+    bob = company.add("bob", "mei", code="B")
+
+    assert company.pushes(bob) == {"hi": "skipped same content via alice"}
+
+
+def test_a_run_that_ends_before_its_welcome_was_begun_takes_it_back(company: TestCompany) -> None:
+    company.start(GREETING)
+    mei = company.add("alice", "mei", code="A")
+
+    company.stop("greeting")
+    company.work()
+
+    assert company.pushes(mei) == {"hi": "cancelled stopped"}
+    assert company.rows("select state, act_at from outbox") == [("failed", None)]
+
+
+def test_a_sop_of_nothing_but_a_skipped_welcome_ends_at_once(company: TestCompany) -> None:
+    company.start("sop: hi\ntitle: Hi\nkind: new_customer\nsteps:\n  - {id: hi, by: welcome, text: hi}\n")
+
+    mei = company.add("alice", "mei")
+
+    assert company.run(mei).state == "normal_end"
