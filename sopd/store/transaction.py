@@ -89,6 +89,8 @@ class Transaction:
         is the text after ON CONFLICT, e.g. "(fingerprint) do update set times = inbox.times + 1": then no two of the
         rows may meet each other. Returns the `returning` columns of the rows written; () for none of them.
         """
+        if not rows:
+            return []
         columns, asked = columns_of(table), set(chain.from_iterable(rows))
         if strange := asked - columns.keys():
             raise BadStatement(f"table {table._meta.table_name} has no column {', '.join(sorted(strange))}")
