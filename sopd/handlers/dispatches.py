@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from machines import dispatch
 from machines.calendar import Instant
 from machines.dispatch import FINAL, DispatchFacts, cancel_is_overdue
-from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, REQUESTED, UNKNOWN
+from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, UNKNOWN
 from machines.effects import (
     AlertOperator,
     CancelTask,
@@ -27,14 +27,14 @@ from machines.effects import (
     TellPushes,
 )
 from machines.events import DispatchEvent, PushEvent, StopPurpose, StopWanted
+from sopd.handlers import refusals
 from sopd.handlers.app import App
 from sopd.store import Transaction
+from sopd.store.batch import put_aside
 from sopd.store.queries import dispatches as queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries.dispatches import Saved, TaskRow
-
-UNCONFIRMED = (*UNKNOWN, REQUESTED)
-"""States in which a stop still changes something."""
+from sopd.wecom.errors import WeComFailure
 
 
 @dataclass
@@ -157,38 +157,42 @@ def save(tx: Transaction, tasks: Sequence[Task]) -> None:
         queries.save(tx, [task.saved() for task in tasks])
 
 
-def stop(tx: Transaction, app: App, push_ids: Sequence[int], purpose: StopPurpose = "end") -> None:
-    """Ask for the cancellation of the tasks these pushes are in (D17, D22): after an end of their runs, or a mute.
+def set_aside(app: App, dispatch_id: int, reason: str) -> None:
+    """Put a task that fails alone on the list of those set aside, so that it does not stop the rest (SPEC 15.3)."""
+    with app.store.transaction() as tx:
+        put_aside(tx, "dispatch", str(dispatch_id), reason, queries.clear_due(tx, dispatch_id))
 
-    Which pushes leave is decided when the task is cancelled and read again; until then they stay as they are. What was
-    never asked for is not ours: the caller has cancelled it. A task that is not known yet remembers the wish; one that
-    stands for a stopped one already goes on, and what it then sends is marked `could not stop`.
+
+def let_rest(app: App, states: Sequence[str], failures: Iterable[WeComFailure | None]) -> None:
+    """After a refusal that closes a path: whoever is due in these states and needs it waits, all in one statement."""
+    ends = [one.retry_at for one in failures if one is not None and refusals.is_resting(one) and one.retry_at]
+    if ends:
+        with app.store.transaction() as tx:
+            queries.postpone(tx, states, max(ends))
+
+
+def stop(tx: Transaction, app: App, push_ids: Sequence[int], purpose: StopPurpose = "end") -> None:
+    """Ask for the cancellation of the tasks these pushes are in: ends of their runs, mutes (D17, D22), a pause (D23).
+
+    Which pushes leave is decided when the task is cancelled and read again; until then they stay as they are. What
+    nobody was asked for yet is not touched: the caller has taken its pushes out. A task that is not known yet remembers
+    the wish; one that stands for a stopped one already goes on, and what it then sends is marked `could not stop`.
     """
     if not push_ids:
         return
     if purpose == "end":
         push_queries.mark_stopped(tx, push_ids)
-    stop_tasks(tx, app, queries.of_pushes(tx, push_ids), purpose)
-
-
-def stop_tasks(tx: Transaction, app: App, dispatch_ids: Sequence[int], purpose: StopPurpose) -> list[Task]:
-    """The same for whole tasks. Returns those that were never asked for, as the machine leaves them, not saved yet."""
-    tasks = lock(tx, dispatch_ids)
-    unasked = [task for task in tasks if task.state == PLANNED]
-    heard = [task for task in tasks if task not in unasked and _hears(task, purpose, tx.now)]
+    tasks = lock(tx, queries.of_pushes(tx, push_ids))
+    heard = [task for task in tasks if task.state != PLANNED and _heeds(task, purpose, tx.now)]
     save(tx, heard)
-    for task in unasked:
-        task.hear(StopWanted(purpose), tx.now)
     if heard:
         tx.after_commit(lambda: app.ring("collect"))
-    return unasked
 
 
-def _hears(task: Task, purpose: StopPurpose, now: Instant) -> bool:
-    known = task.state not in UNKNOWN
+def _heeds(task: Task, purpose: StopPurpose, now: Instant) -> bool:
+    is_known = task.state not in UNKNOWN
     if not task.hear(StopWanted(purpose), now):
         return False
-    if known:
-        task.lease_until = None  # whoever polls it now brings an answer that came too late
+    if is_known:
+        task.lease_until = None  # whoever polls it now brings an answer that comes too late
     return True
-

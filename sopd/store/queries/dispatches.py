@@ -141,25 +141,28 @@ def save(tx: Transaction, rows: Sequence[Saved]) -> None:
 
 
 def postpone(tx: Transaction, states: Sequence[str], until: int) -> int:
-    """Let every task in these states that is due before `until` wait until then, at most until it expires."""
+    """Let every task in these states that is due wait until then, at most until it expires; returns how many."""
     given = tx.table({"name": "text"}, [(state,) for state in states])
     return tx.run(
         "update dispatch set act_at = case when expires_at > ? and expires_at < ? then expires_at else ? end"
         f" where state in (select name from {given.sql} g) and act_at <= ?"
-        " and (lease_until is null or lease_until <= ?)",
-        (tx.now, until, until, *given.params, tx.now, tx.now),
+        " and (lease_until is null or lease_until <= ?) and (state <> 'requested' or expires_at > ?)",
+        (tx.now, until, until, *given.params, tx.now, tx.now, tx.now),
     )
 
 
-def outstanding(tx: Transaction, member_ids: Iterable[int]) -> dict[tuple[int, str], int]:
-    """Creates of these members that are under way or in doubt: by (member, content), when they are looked at next."""
+def outstanding(tx: Transaction, member_ids: Iterable[int]) -> dict[tuple[int, str], int | None]:
+    """Creates of these members that are under way or in doubt, by (member, content).
+
+    The value is when one in doubt is looked up next; None for one that is under way and will be answered soon.
+    """
     given = tx.ids(sorted(set(member_ids)))
     rows = tx.rows(
-        "select member_id, content_hash, act_at from dispatch where state in ('sending','uncertain')"
-        f" and member_id in (select id from {given.sql} g)",
+        "select member_id, content_hash, case when state = 'uncertain' then act_at end from dispatch"
+        f" where state in ('sending','uncertain') and member_id in (select id from {given.sql} g)",
         given.params,
     )
-    return {(row[0], row[1]): row[2] or tx.now for row in rows}
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def begin_attempt(tx: Transaction, dispatch_id: int, attempts: int, lease_ms: int) -> bool:
@@ -186,22 +189,19 @@ def reissue(tx: Transaction, rows: Sequence[dict[str, object]]) -> dict[int, int
     return dict(tx.insert(Dispatch, rows, returning=("reissue_of", "id")))
 
 
+def clear_due(tx: Transaction, dispatch_id: int) -> int | None:
+    """Take a task out of the due work before it is set aside; returns what its due column held."""
+    held = tx.value("select act_at from dispatch where id = ?", (dispatch_id,))
+    tx.run("update dispatch set act_at = null, lease_until = null where id = ?", (dispatch_id,))
+    return held
+
+
 def of_pushes(tx: Transaction, push_ids: Iterable[int]) -> list[int]:
     """The tasks these pushes are in."""
     given = tx.ids(push_ids)
     rows = tx.rows(
         f"select distinct dispatch_id from push where id in (select id from {given.sql} g) and dispatch_id is not null",
         given.params,
-    )
-    return [row[0] for row in rows]
-
-
-def of_sop(tx: Transaction, sop_id: int, states: Sequence[str]) -> list[int]:
-    """The SOP's tasks in these states."""
-    given = tx.table({"name": "text"}, [(state,) for state in states])
-    rows = tx.rows(
-        f"select id from dispatch where sop_id = ? and state in (select name from {given.sql} g)",
-        (sop_id, *given.params),
     )
     return [row[0] for row in rows]
 
@@ -281,12 +281,12 @@ def hand_over(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
 def settle_for_order(tx: Transaction, dispatch_ids: Iterable[int]) -> list[tuple[int, int, str]]:
     """Let nothing wait for these tasks' pushes any more, though nobody knows of them (D20).
 
-    Returns (push, enrollment, step) of each; their places in the quota windows stay taken.
+    Returns (task, enrollment, step) of each; their places in the quota windows stay taken.
     """
     given = tx.ids(dispatch_ids)
     return tx.rows(
         f"update push set settled_at = ? where dispatch_id in (select id from {given.sql} g) and settled_at is null"
-        " returning id, enrollment_id, step_id",
+        " returning dispatch_id, enrollment_id, step_id",
         (tx.now, *given.params),
     )
 

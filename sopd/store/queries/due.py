@@ -18,7 +18,7 @@ _EARLIEST = {
 DISPATCH_LOOPS = {
     "relay": ("planned",),
     "lookup": ("sending", "uncertain"),
-    "collect": ("requested", "confirmed", "stopping", "cancelling", "rereading"),
+    "collect": ("requested", "confirmed", "stopping", "cancelling", "rereading", "failed"),
 }
 """Which loop looks at a dispatch is in its state; `act_at` says when (index dispatch_act is by state, then act_at)."""
 
