@@ -29,6 +29,16 @@ def tags(*names: str) -> frozenset[str]:
 
 # -- one condition at a time -----------------------------------------------------------------------------------------
 
+
+def _named(value: object) -> str:
+    """An id that is the same in every process: sets print their members in any order."""
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(map(_named, value))) + "}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_named(each)}" for key, each in value.items()) + "}"
+    return str(value)
+
+
 BOUGHT = EventFact("order_paid", NOW - 2 * DAY, attributes({"amount": 120, "channel": "shop"}))
 CONDITIONS: list[tuple[Any, dict[str, Any], bool]] = [
     ({"tag": ["a", "b"]}, {"tags": tags("b")}, True),
@@ -66,7 +76,7 @@ CONDITIONS: list[tuple[Any, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "known", "expected"), CONDITIONS, ids=str)
+@pytest.mark.parametrize(("shape", "known", "expected"), CONDITIONS, ids=_named)
 def test_condition_reads_its_fact(shape: Any, known: dict[str, Any], expected: bool) -> None:
     assert evaluate(parse(shape), facts(**known)) is expected
     assert evaluate(parse({"not": shape}), facts(**known)) is not expected
@@ -85,7 +95,7 @@ COMPARISONS: list[tuple[Any, Any, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("test", "value", "expected"), COMPARISONS, ids=str)
+@pytest.mark.parametrize(("test", "value", "expected"), COMPARISONS, ids=_named)
 def test_comparison_is_typed(test: Any, value: Any, expected: bool) -> None:
     rule = parse({"attribute": {"it": test}})
 

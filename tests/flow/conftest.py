@@ -1,0 +1,3 @@
+"""Flow tests run over SQLite and PostgreSQL."""
+
+from tests.support.stores import *  # noqa: F403
