@@ -88,7 +88,8 @@ class Town:
             self.post()
 
     def read_all(self) -> None:
-        """A whole reconciliation now, and what follows from it."""
+        """A whole reconciliation, a second later, and what follows from it."""
+        self.pass_time(seconds=1)
         with self.store.transaction() as tx:
             tx.run("update job set act_at = ? where kind = 'reconcile' and ended_at is null", (tx.now,))
         self.work_jobs()
