@@ -28,6 +28,7 @@ from sopd.handlers.walking import Walk, new_push, walk
 from sopd.handlers.welcomes import Begun, Entrant
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
+from sopd.store.queries import sops as sop_queries
 from sopd.store.queries.enrollments import EarlierRuns, Note, Person
 
 INHERITED_ADD_WAY = 202
@@ -38,8 +39,11 @@ Judged = tuple[RunningSop, Begun, Admission]
 
 def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences:
     """Judge new relations for every SOP that takes new customers, and let in whom they take."""
+    if not begun:
+        return NOTHING
+    sop_queries.states(tx)  # so that nobody enters a SOP while it is being stopped
     sops = [sop for sop in app.programs.running(tx) if sop.kind == "new_customer"]
-    if not sops or not begun:
+    if not sops:
         return NOTHING
     begun = sorted(begun, key=lambda one: (one.began_at, one.relation_id))
     relations = [one.relation_id for one in begun]

@@ -179,7 +179,7 @@ def _book(tx: Transaction, app: App, placed: Sequence[Candidate], seated: Seated
     windows = {}
     for one in placed:
         seat = seated.seats[one.push.id]
-        windows[one.push.id] = quota.windows_for_open_task(seat.create_at, seat.task.expires_at)
+        windows[one.push.id] = planning_quota.windows(quota, seat.create_at, seat.task.expires_at)
     names = {window.key for reached in windows.values() for window in reached}
     taken = push_queries.taken_places(tx, [one.push.customer_id for one in placed], names)
     rows, missed = [], set()

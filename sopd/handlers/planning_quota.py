@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from machines.calendar import Instant
 from machines.lateness import expiry, next_allowed_day_same_time, own_time
 from machines.push import PlanFacts
-from machines.quota import Quota, Rival, after_full, day_of, rank
+from machines.quota import Quota, Rival, Window, after_full, day_of, rank
 from machines.reasons import CAPACITY
 from machines.sop import Program, ProgramStep
-from machines.timetable import earliest_send
+from machines.timetable import Timetable, earliest_send
 from sopd.handlers import schedule
 from sopd.handlers.app import App
 from sopd.handlers.planning_facts import Candidate, conditions
@@ -50,7 +51,18 @@ class Contender:
 
 def expires_at(one: Candidate, now: Instant) -> Instant:
     """When a task planned now for this push would be of no use any more (D11)."""
-    return expiry(now, one.program.timetable, one.push.next_due_at)
+    return _expiry(now, one.program.timetable, one.push.next_due_at)
+
+
+@lru_cache(maxsize=65_536)
+def _expiry(planned_at: Instant, timetable: Timetable, next_due: Instant | None) -> Instant:
+    return expiry(planned_at, timetable, next_due)
+
+
+@lru_cache(maxsize=65_536)
+def windows(quota: Quota, planned_at: Instant, expires_at: Instant) -> tuple[Window, ...]:
+    """Every window a task reaches into while it is open (D7)."""
+    return quota.windows_for_open_task(planned_at, expires_at)
 
 
 def judge(
@@ -111,13 +123,13 @@ def _winner(mine: Sequence[Candidate], rivals: Iterable[Contender], free: Mappin
 
 def _free(app: App, one: Candidate, taken: Mapping[tuple[int, str], set[int]], now: Instant) -> int:
     """Places left for this push: as many as the fullest window its task would reach into has (D7)."""
-    windows = app.company.quota.windows_for_open_task(now, expires_at(one, now))
-    return min(window.capacity - len(taken.get((one.push.customer_id, window.key), ())) for window in windows)
+    reached = windows(app.company.quota, now, expires_at(one, now))
+    return min(window.capacity - len(taken.get((one.push.customer_id, window.key), ())) for window in reached)
 
 
 def _windows(app: App, wanted: Iterable[Candidate], now: Instant) -> set[str]:
     ends = {expires_at(one, now) for one in wanted}
-    return {window.key for end in ends for window in app.company.quota.windows_for_open_task(now, end)}
+    return {window.key for end in ends for window in windows(app.company.quota, now, end)}
 
 
 def _others(

@@ -42,6 +42,10 @@ class Push(Protocol):
     @property
     def step_id(self) -> str: ...
     @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
     def dispatch_id(self) -> int | None: ...
     @property
     def task_state(self) -> str | None: ...
@@ -114,7 +118,7 @@ def tell(tx: Transaction, told: Sequence[Told]) -> Consequences:
     settled = [one for one in told if one.decision.settled]
     if settled:
         queries.wake_claimants(tx, [one.push.id for one in settled])
-    runs.journal(tx, [_note(one) for one in told])
+    runs.journal(tx, [_note(one) for one in told if _is_news(one)])
     for one in settled:
         count(tx, one.push.sop_id, one.push.step_id, one.decision.state, one.decision.reason)
     return Consequences(settled=frozenset(one.push.enrollment_id for one in settled))
@@ -181,6 +185,11 @@ def _changed(tx: Transaction, one: Told) -> queries.Changed:
         settled_at=tx.now if decision.settled else None,
         sent_at=None,
     )
+
+
+def _is_news(one: Told) -> bool:
+    """Looking again at a push that waits for the same as before is no decision."""
+    return bool(one.deferred) or (one.push.state, one.push.reason) != (one.decision.state, one.decision.reason)
 
 
 def _note(one: Told) -> Note:

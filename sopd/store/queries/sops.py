@@ -25,8 +25,12 @@ _ROW = "id, key, title, kind, state, version_id, started_at"
 
 
 def states(tx: Transaction) -> dict[int, str]:
-    """The state of every SOP; there are few."""
-    return dict(tx.rows("select id, state from sop"))
+    """The state of every SOP; there are few. Nobody starts, pauses, resumes or stops one until this is committed.
+
+    Without that, a row could be parked for a pause that is over, and nobody would come for it.
+    """
+    sharing = "" if tx.dialect.one_writer else " for share"
+    return dict(tx.rows(f"select id, state from sop order by id{sharing}"))
 
 
 def lock(tx: Transaction, key: str) -> SopRow | None:
