@@ -318,14 +318,17 @@ def test_the_delete_before_a_re_add_may_come_after_it(town: Town) -> None:
 def test_a_read_that_began_before_our_write_is_thrown_away_and_repeated(town: Town) -> None:
     add(town)
     town.listen()
-    generation = all_rows(town.store, Relation, "generation")[0][0]
-    contact = town.app.wecom.contact("wm1")
-    customers.tag(town.app, TagRelation("wm1", "alice", "mei", add=(PRICE,)))
-    town.write_tags()
 
-    observe(town.app, [Sighting("alice", "wm1", generation, "edited", contact.profile, contact.follows[0], mark=1)])
+    def by_hand() -> None:
+        customers.tag(town.app, TagRelation("wm1", "alice", "mei", add=(PRICE,)))
+        town.write_tags()
 
-    assert town.tags_of("alice", "wm1") == {PRICE}
+    town.meanwhile["get"] = by_hand
+    town.world.member_tags("alice", "wm1", SUN, now=town.now)
+    town.listen()
+
+    assert town.meanwhile == {}
+    assert town.tags_of("alice", "wm1") == {PRICE, SUN}
     assert town.friends() == town.true_friends()
 
 
@@ -379,21 +382,34 @@ def test_an_echo_of_our_own_write_changes_nothing(store: Store) -> None:
 def test_what_happens_while_a_relation_is_read_is_read_afterwards(town: Town) -> None:
     add(town)
     town.listen()
-    with town.store.transaction() as tx:
-        lease = tx.now + 60_000
-        tx.insert(Dirty, [{"userid": "alice", "external_userid": "wm1", "marked_at": tx.now, "cause": "edited",
-                           "act_at": lease, "lease_until": lease}], returning=())  # fmt: skip
-    contact = town.app.wecom.contact("wm1")
-    generation = all_rows(town.store, Relation, "generation")[0][0]
-    town.world.member_tags("alice", "wm1", SUN, now=town.now)
-    town.post()
-    inbox.digest(town.app, fast=False)
-    observe(town.app, [Sighting("alice", "wm1", generation, "edited", contact.profile, contact.follows[0], mark=1)])
-    stale = town.tags_of("alice", "wm1")
+
+    def member_tags() -> None:
+        town.world.member_tags("alice", "wm1", SUN, now=town.now)
+        town.post()
+        inbox.digest(town.app, fast=False)
+
+    town.meanwhile["get"] = member_tags
+    town.world.member_remarks("alice", "wm1", "nice", now=town.now)
     town.listen()
 
-    assert stale == set()
+    assert town.meanwhile == {}
     assert town.tags_of("alice", "wm1") == {SUN}
+    assert all_rows(town.store, Dirty) == []
+
+
+def test_a_worker_that_comes_too_late_changes_nothing(town: Town) -> None:
+    add(town)
+    town.listen()
+    (generation,) = all_rows(town.store, Relation, "generation")[0]
+    old = town.app.wecom.contact("wm1")
+    town.world.member_tags("alice", "wm1", SUN, now=town.now)
+    town.listen()
+
+    # It had claimed the re-read, its lease ran out, and another has read meanwhile.
+    observe(town.app, [Sighting("alice", "wm1", generation, "edited", old.profile, old.follows[0], mark=1)])
+
+    assert town.tags_of("alice", "wm1") == {SUN}
+    assert all_rows(town.store, Dirty) == []
 
 
 def test_a_customer_that_wecom_refuses_for_good_is_set_aside_until_marked_again(town: Town) -> None:

@@ -6,9 +6,11 @@ itself. The whole engine is in `tests.support.rig`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+
+import httpx
 
 from machines.calendar import QuietHours
 from machines.quota import Quota
@@ -50,6 +52,21 @@ normal_end: {add_tags: [兴趣/防晒]}
 """
 
 
+class Overheard(SandboxTransport):
+    """The line to WeCom, on which something may happen between an answer and its arrival."""
+
+    def __init__(self, town: Town) -> None:
+        super().__init__(town.stage.gateway, lambda: town.now)
+        self._town = town
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        happening = self._town.meanwhile.pop(request.url.path.rpartition("/")[2], None)
+        if happening is not None:
+            happening()
+        return answer
+
+
 class Town:
     """`world` is WeCom and its people, `app` the engine's. Members and tags are there, a first reading is not."""
 
@@ -63,6 +80,8 @@ class Town:
         self.faults = Faults(seed)
         self.stage = Stage(self.world, None, deliver=self._deliver, faults=self.faults)
         self.received: list[CallbackEvent] = []
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        """What happens once while a call's answer is on its way, by the last part of the call's path."""
         self.app = self._app()
         for member in MEMBERS:
             self.world.hire(member)
@@ -194,7 +213,7 @@ class Town:
         self._crypto = CallbackCrypto(sandbox.callback_token, sandbox.encoding_aes_key, sandbox.corp_id)
         wecom = WeCom(
             settings.wecom.api_base, sandbox.corp_id, sandbox.secret, sandbox.agent_id, now=lambda: self.now,
-            transport=SandboxTransport(self.stage.gateway, lambda: self.now),
+            transport=Overheard(self),
         )  # fmt: skip
         company = Company("Asia/Shanghai", QuietHours(), Workdays(), Quota.parse(sandbox.quota))
         return App(settings, self.store, wecom, company, Programs(company))
