@@ -102,7 +102,8 @@ def _move(program: Program, times: Schedule, run: Run, taken: Walk, now: Instant
     due_at = None if index is None or taken.waits else times.dues[index]
     made = [new_push(program, times, run.id, step, now, skipped=reason) for step, reason in taken.passed]
     if taken.fired:
-        made.append(new_push(program, times, run.id, taken.fired, now))
+        waited = None if taken.passed else run.due_at
+        made.append(new_push(program, times, run.id, taken.fired, now, due_at=waited))
     detail: dict[str, object] = {}
     if taken.passed:
         detail["passed"] = dict(taken.passed)

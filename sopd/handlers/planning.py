@@ -172,14 +172,14 @@ def _seat(tx: Transaction, app: App, ready: Sequence[Candidate]) -> list[Told]:
 
 
 def _book(tx: Transaction, app: App, placed: Sequence[Candidate], seated: Seated) -> set[int]:
-    """Reserve a place in every window each task may reach into (D7); returns the pushes that found one gone."""
+    """Reserve a place in every window from now to the task's expiry (D7); returns the pushes that found one gone."""
     if not placed:
         return set()
     quota = app.company.quota
-    windows = {}
-    for one in placed:
-        seat = seated.seats[one.push.id]
-        windows[one.push.id] = planning_quota.windows(quota, seat.create_at, seat.task.expires_at)
+    windows = {
+        one.push.id: planning_quota.windows(quota, tx.now, seated.seats[one.push.id].task.expires_at)
+        for one in placed
+    }
     names = {window.key for reached in windows.values() for window in reached}
     taken = push_queries.taken_places(tx, [one.push.customer_id for one in placed], names)
     rows, missed = [], set()

@@ -122,9 +122,10 @@ def _winner(mine: Sequence[Candidate], rivals: Iterable[Contender], free: Mappin
 
 
 def _free(app: App, one: Candidate, taken: Mapping[tuple[int, str], set[int]], now: Instant) -> int:
-    """Places left for this push: as many as the fullest window its task would reach into has (D7)."""
+    """Places that rivals and this push may share today; none if a later window its task reaches into is full (D7)."""
     reached = windows(app.company.quota, now, expires_at(one, now))
-    return min(window.capacity - len(taken.get((one.push.customer_id, window.key), ())) for window in reached)
+    left = [window.capacity - len(taken.get((one.push.customer_id, window.key), ())) for window in reached]
+    return left[0] if min(left) > 0 else 0
 
 
 def _windows(app: App, wanted: Iterable[Candidate], now: Instant) -> set[str]:

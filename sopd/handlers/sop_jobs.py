@@ -52,22 +52,20 @@ def _resume(tx: Transaction, app: App, job: JobRow, sop_id: int) -> int:
     """`skip`: first the pushes that wait, then the runs whose steps fell due meanwhile."""
     waiting = sops.parked_pushes(tx, sop_id, job.started_at, BATCH)
     if waiting:
-        follow(tx, app, _skip_pushes(tx, app, waiting, job.started_at))
+        follow(tx, app, _skip_pushes(tx, waiting))
         return len(waiting)
     parked = run_queries.lock_parked(tx, sop_id, BATCH)
     follow(tx, app, _pass_over(tx, app, parked, job.started_at))
     return len(parked)
 
 
-def _skip_pushes(tx: Transaction, app: App, ids: Sequence[int], until: Instant) -> Consequences:
-    """These pushes are `skipped: paused`; a step that waited for one of them passes by like the rest of the past."""
-    runs = run_queries.lock(tx, push_queries.enrollments_of(tx, ids))
+def _skip_pushes(tx: Transaction, ids: Sequence[int]) -> Consequences:
+    """These pushes are `skipped: paused`. A step that had waited for one of them since before the pause goes on now."""
+    run_queries.lock(tx, push_queries.enrollments_of(tx, ids))
     rows = push_queries.unsettled(tx, ids)
-    settled = pushes.tell(
+    return pushes.tell(
         tx, [pushes.Told(row, pushes.decide(row.state, PushSkipped(PAUSED), PushFacts())) for row in rows]
     )
-    waits = [run for run in runs if run.due_at is None and run.parked_at is None and run.state != SETTLING]
-    return _pass_over(tx, app, waits, until) + settled
 
 
 def _pass_over(tx: Transaction, app: App, runs: Sequence[Run], until: Instant) -> Consequences:

@@ -72,9 +72,19 @@ def _first(effects: Sequence[EnrollmentEffect], kind: type[E]) -> E | None:
 
 
 def new_push(
-    program: Program, times: Schedule, run_id: int, step_id: str, now: Instant, *, skipped: str | None = None
+    program: Program,
+    times: Schedule,
+    run_id: int,
+    step_id: str,
+    now: Instant,
+    *,
+    skipped: str | None = None,
+    due_at: Instant | None = None,
 ) -> NewPush:
-    """The push row of a step: due, to be planned now, or passed over with a reason."""
+    """The push row of a step: due, to be planned now, or passed over with a reason.
+
+    `due_at` is given for a step that waited for its predecessor: it fell due when that settled.
+    """
     step = program.step(step_id)
     following = times.dues[step.index + 1] if step.index + 1 < len(times.dues) else None
     return NewPush(
@@ -84,7 +94,7 @@ def new_push(
         takes_quota=step.takes_quota,
         state="due" if skipped is None else "skipped",
         reason=skipped,
-        due_at=times.dues[step.index],
+        due_at=times.dues[step.index] if due_at is None else due_at,
         next_due_at=following,
         plan_at=now if skipped is None else None,
         settled_at=None if skipped is None else now,

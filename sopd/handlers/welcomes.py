@@ -62,7 +62,7 @@ def decide(tx: Transaction, entering: Sequence[tuple[RunningSop, Begun]]) -> dic
     used: dict[int, str] = {}
     said: dict[tuple[int, int], str] = {}
     for sop, one in wanted:
-        why = _why_not(tx, one) or _same_content(held, sop, one) or _used(used, one)
+        why = _same_content(held, sop, one) or _why_not(tx, one) or _used(used, one)
         said[sop.sop_id, one.relation_id] = why
         if not why:
             used[one.relation_id] = sop.key

@@ -88,6 +88,21 @@ def test_a_run_that_is_due_and_has_not_fired_is_not_robbed(company: TestCompany)
     assert company.pushes(alice) == {"hello": "planned"}
 
 
+def test_what_may_have_been_sent_keeps_the_other_waiting_until_somebody_knows(company: TestCompany) -> None:
+    company.start(CARE)
+    alice, bob = company.add("alice", "mei"), company.add("bob", "mei")
+    company.work_until("2026-03-03 10:00")
+    task = company.requested(alice, "hello")
+    with company.store.transaction() as tx:  # as a task is left that needs an operator (D20)
+        tx.run("update dispatch set state = 'needs_operator' where id = ?", (task,))
+        tx.run("update push set settled_at = ? where dispatch_id = ?", (tx.now, task))
+
+    company.work_until("2026-03-03 20:00")
+
+    assert company.pushes(bob) == {"hello": "waiting same content via alice"}
+    assert company.rows("select count(*) from journal where kind = 'wait'") == [(1,)]
+
+
 def test_once_per_relation_sends_through_both_as_far_as_the_quota_allows(company: TestCompany) -> None:
     company.start(CARE + "once_per: relation\n")
     alice, bob = company.add("alice", "mei"), company.add("bob", "mei")

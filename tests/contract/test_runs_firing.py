@@ -71,6 +71,7 @@ def test_a_step_waits_for_an_open_task_and_is_not_late_for_it(company: TestCompa
 
     assert (waiting.state, waiting.due_at) == ("first", None)
     assert company.pushes(mei) == {"first": "sent", "second": "planned"}
+    assert local(company.push(mei, "second").due_at) == "2026-03-06 09:30"
 
 
 def test_steps_missed_in_downtime_are_late_and_the_last_one_in_its_grace_is_sent(company: TestCompany) -> None:

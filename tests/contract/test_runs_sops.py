@@ -7,7 +7,8 @@ import pytest
 from sopd.commands import ApplySop, ResumeSop, StartSop
 from sopd.definitions import DefinitionFaults
 from sopd.errors import NotFound, Refused
-from sopd.handlers import sops
+from sopd.handlers import planning, sops
+from sopd.handlers.consequences import follow
 from sopd.store import Store
 from tests.support.company import WHO, TestCompany, local
 
@@ -194,6 +195,42 @@ def test_a_run_that_would_have_ended_while_paused_ends_at_resume(company: TestCo
 
     assert (paused.state, paused.closed_at) == ("settling", None)
     assert company.run(mei).state == "normal_end"
+
+
+def test_a_step_that_waited_since_before_the_pause_goes_on_at_resume(company: TestCompany) -> None:
+    company.start(CARE)
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-03 10:00")
+    task = company.requested(mei, "one")
+    company.work_until("2026-03-04 10:00")
+    company.pause("care")
+    with company.store.transaction() as tx:  # the cancellation of its task has gone through
+        tx.run("update dispatch set state = 'cancelled' where id = ?", (task,))
+        push_id = tx.value("select id from push where step_id = 'one'")
+        follow(tx, company.app, planning.back(tx, company.app, [push_id], "sop paused"))
+    company.go_to("2026-03-04 12:00")
+
+    company.resume("care")
+    company.work()
+
+    assert company.pushes(mei) == {"one": "skipped paused", "two": "planned"}
+
+
+def test_a_task_cancelled_for_a_pause_that_is_over_is_skipped_all_the_same(company: TestCompany) -> None:
+    company.start(CARE)
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-03 10:00")
+    task = company.requested(mei, "one")
+    company.pause("care")
+    company.resume("care")
+    company.work()
+
+    with company.store.transaction() as tx:
+        tx.run("update dispatch set state = 'cancelled' where id = ?", (task,))
+        push_id = tx.value("select id from push where step_id = 'one'")
+        follow(tx, company.app, planning.back(tx, company.app, [push_id], "sop paused"))
+
+    assert company.pushes(mei) == {"one": "skipped paused"}
 
 
 def test_a_second_pause_before_everybody_was_led_on_loses_nobody(company: TestCompany) -> None:

@@ -13,22 +13,24 @@ Key = tuple[int, str, int]
 
 
 class Claim(NamedTuple):
-    """The push that holds a claim and its member. A settled push that was not sent holds nothing any more."""
+    """The push that holds a claim and its member. A push that ended without having been sent holds nothing any more.
+
+    One whose task needs an operator may have been sent: it holds the claim until somebody knows (D20).
+    """
 
     push_id: int
     userid: str
     state: str
-    settled: bool
 
     @property
     def is_free(self) -> bool:
-        """True if somebody else may take it over. What may have been sent, but nobody knows, stays claimed (D20)."""
-        return self.settled and self.state in ("failed", "skipped", "expired", "cancelled")
+        """True if somebody else may take it over."""
+        return self.state in ("failed", "skipped", "expired", "cancelled")
 
     @property
     def is_open(self) -> bool:
-        """True while its push may still be sent."""
-        return not self.settled
+        """True while its push may still be sent, or may have been."""
+        return not self.is_free and self.state != "sent"
 
 
 def held(tx: Transaction, keys: Iterable[Key]) -> dict[Key, Claim]:
@@ -38,13 +40,12 @@ def held(tx: Transaction, keys: Iterable[Key]) -> dict[Key, Claim]:
         return {}
     given = tx.table({"sop_id": "bigint", "step_id": "text", "customer_id": "bigint"}, wanted)
     rows = tx.rows(
-        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, p.state,"
-        " case when p.settled_at is null then 0 else 1 end"
+        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, p.state"
         f" from {given.sql} g join claim c on c.sop_id = g.sop_id and c.step_id = g.step_id"
         " and c.customer_id = g.customer_id join push p on p.id = c.push_id join member m on m.id = p.member_id",
         given.params,
     )
-    return {(row[0], row[1], row[2]): Claim(row[3], row[4], row[5], bool(row[6])) for row in rows}
+    return {(row[0], row[1], row[2]): Claim(row[3], row[4], row[5]) for row in rows}
 
 
 def take(tx: Transaction, rows: Sequence[tuple[int, str, int, int]]) -> None:
