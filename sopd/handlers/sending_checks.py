@@ -105,7 +105,7 @@ def _is_ready(seen: _Seen, task: Task) -> bool:
         task.hear(Emptied(), seen.now)
     elif seen.states[row.sop_id] == "paused":
         task.hear(StopWanted("pause"), seen.now)
-    elif row.expires_at <= seen.now:
+    elif row.expires_at <= max(seen.now, row.send_at):  # a re-issue may find no time left outside quiet hours
         _expire(task, seen.now)
     elif any(one.enrollment_id not in seen.locked for one in mine):
         task.look_again(seen.now)  # somebody joined after the runs were locked

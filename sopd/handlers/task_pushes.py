@@ -35,7 +35,7 @@ from sopd.handlers.dispatches import Task
 from sopd.handlers.happened import Consequences
 from sopd.store import Transaction
 from sopd.store.queries import dispatches as queries
-from sopd.store.queries import inbox
+from sopd.store.queries import inbox, sops
 from sopd.store.queries.dispatches import Inside
 from sopd.store.queries.enrollments import Note
 from sopd.store.queries.enrollments import journal as write_journal
@@ -87,9 +87,13 @@ def tell(
     `rows` are the unsettled pushes of these tasks; `reports` go by (task, external_userid).
     """
     by_id, known = {task.row.id: task for task in tasks}, reports or {}
+    paused = _paused(tx, tasks)
     heard = Heard()
     for one in rows:
-        _hear(heard, by_id[one.dispatch_id], one, known.get((one.dispatch_id, one.external_userid)), tx.now)
+        if one.dispatch_id in paused and one.closed_at is None:
+            heard.paused.append(one.id)
+        else:
+            _hear(heard, by_id[one.dispatch_id], one, known.get((one.dispatch_id, one.external_userid)), tx.now)
     happened = _write(tx, app, heard)
     _reissue(tx, app, tasks, heard.again)
     alarmed = [task for task in tasks if task.alert]
@@ -109,14 +113,24 @@ def facts_of(one: Inside, task: Task) -> PushFacts:
     )
 
 
+def _paused(tx: Transaction, tasks: Sequence[Task]) -> set[int]:
+    """Tasks whose pushes go back to wait for `resume`: stopped by a pause, or to be re-issued while one lasts (D23)."""
+    by_pause = {
+        task.row.id
+        for task in tasks
+        if any(isinstance(word, PushReturned) and word.reason == SOP_PAUSED for word in task.words)
+    }
+    if not any(task.reissue for task in tasks):
+        return by_pause
+    states = sops.states(tx)
+    return by_pause | {task.row.id for task in tasks if task.reissue and states[task.row.sop_id] == "paused"}
+
+
 def _hear(heard: Heard, task: Task, one: Inside, report: Report | None, now: Instant) -> None:
     first = [word for word in task.words if not isinstance(word, ResultUnreported)]
     last = [word for word in task.words if isinstance(word, ResultUnreported)]
     if task.reissue:
         last.append(PushPlanned() if now < task.row.expires_at else PushExpired(NOT_CONFIRMED))
-    if any(isinstance(word, PushReturned) and word.reason == SOP_PAUSED for word in first):
-        heard.paused.append(one.id)
-        return
     status = status_of(report)
     if report is not None and status == WINDOW_FULL and report.is_friend:
         heard.full.append(one.id)
@@ -191,8 +205,11 @@ def _reissue(tx: Transaction, app: App, tasks: Sequence[Task], again: Sequence[I
     made = []
     for task in stopped:
         timetable = programs[task.row.version_id].timetable
-        at = timetable.quiet.end_after(reissue_at(task.stop_at or tx.now, tx.now), timetable.zone)
-        made.append(_twin(task, creation_minute(at, task.row.expires_at, timetable), sizes[task.row.id]))
+        gathered_at = reissue_at(task.stop_at or tx.now, tx.now)
+        at = timetable.quiet.end_after(gathered_at, timetable.zone)
+        if at < task.row.expires_at:
+            at = gathered_at = creation_minute(at, task.row.expires_at, timetable)
+        made.append(_twin(task, at, sizes[task.row.id]) | {"act_at": gathered_at})
     new = queries.reissue(tx, made)
     queries.hand_over(tx, [(one.id, new[one.dispatch_id]) for one in again])
     _note(tx, [(one.enrollment_id, one.step_id) for one in again], "wait", REISSUE)
@@ -203,7 +220,7 @@ def _twin(task: Task, at: Instant, size: int) -> dict[str, object]:
     same = {name: getattr(row, name) for name in ("member_id", "sop_id", "version_id", "step_id", "channel")}
     return same | {
         "content_hash": row.content_hash, "reason": REISSUE, "send_at": at, "slot_at": at, "nags": row.nags,
-        "expires_at": row.expires_at, "act_at": min(at, row.expires_at), "reissue_of": row.id, "size": size,
+        "expires_at": row.expires_at, "reissue_of": row.id, "size": size,
     }  # fmt: skip
 
 
