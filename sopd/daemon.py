@@ -96,8 +96,7 @@ class Daemon:
 
     @contextmanager
     def _paced(self) -> Iterator[pace.Pace]:
-        name = f"{socket.gethostname()}-{os.getpid()}"
-        chosen = pace.choose(self.settings, name, self.store, self.engine.activity)
+        chosen = pace.choose(self.settings, pace.name_of(os.getpid()), self.store, self.engine.activity)
         try:
             yield chosen
         finally:

@@ -5,7 +5,9 @@ A rehearsal's clock is accepted only from a WeCom address on this machine: the r
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from typing import Protocol
 
 import httpx
@@ -20,7 +22,10 @@ log = structlog.get_logger("sopd.pace")
 
 CLOCK_PATH = "/sandbox/clock"
 IDLE_PAUSE_SECONDS = 0.002
-"""Between two reports while others still work: long enough not to starve them, short against any unit of work."""
+"""Between two looks while others still work: long enough not to starve them, short against any unit of work."""
+
+REPORT_SECONDS = 1.0
+"""A busy process reports this often: the sandbox takes one that is silent for ten for dead."""
 
 
 class Pace(Protocol):
@@ -54,13 +59,16 @@ class RealPace:
 class SandboxPace:
     """Reports to the sandbox after each tick and takes its time over into the store's clock row."""
 
-    def __init__(self, base_url: str, name: str, store: Store, activity: Activity) -> None:
+    def __init__(self, base_url: str, name: str, store: Store, activity: Activity, tick_ms: int) -> None:
         self._client = httpx.Client(base_url=base_url + CLOCK_PATH, timeout=30, trust_env=False)
         self._name = name
         self._store = store
         self._activity = activity
+        self._tick_seconds = tick_ms / 1000
         self._now: int | None = None
-        self._last_epoch = -1
+        self._epoch = -1
+        self._told_at: int | None = None  # the time at which the sandbox last heard of us
+        self._reported_s = 0.0
 
     def join(self) -> None:
         """Register and take the sandbox's time over."""
@@ -68,19 +76,37 @@ class SandboxPace:
         log.info("rehearsal clock joined", process=self._name)
 
     def wait(self, seen: Look | None, stop: threading.Event) -> None:
-        """Idle means: nothing was due at the tick, nobody worked during it and nobody works now."""
+        """Report if there is something new to say, else let the workers finish what they have begun."""
+        is_idle = self._is_idle(seen)
+        is_told = self._told_at == self._now
+        if is_idle or not is_told or time.monotonic() - self._reported_s > REPORT_SECONDS:
+            self._report(seen, is_idle)
+        if not is_idle:
+            self._let_work(stop)
+
+    def _is_idle(self, seen: Look | None) -> bool:
+        """Nothing was due at the tick, nobody worked since the tick before and nobody works now."""
         snapshot = self._activity.snapshot()
-        is_idle = seen is not None and not seen.due and not snapshot.busy and snapshot.epoch == self._last_epoch
-        self._last_epoch = snapshot.epoch
+        is_idle = seen is not None and seen.now == self._now and not seen.due and not snapshot.busy
+        is_same = snapshot.epoch == self._epoch
+        self._epoch = snapshot.epoch
+        return is_idle and is_same
+
+    def _report(self, seen: Look | None, is_idle: bool) -> None:
         report = {
             "name": self._name,
-            "idle": is_idle and seen is not None and seen.now == self._now,
+            "idle": is_idle,
             "next_due": seen.next_at if seen is not None else None,
-            "epoch": snapshot.epoch,
+            "epoch": self._epoch,
         }
-        before = self._now
+        self._told_at, self._reported_s = self._now, time.monotonic()
         self._take(self._call("report", report))
-        if self._now == before:
+
+    def _let_work(self, stop: threading.Event) -> None:
+        """Until nobody works, at most a tick: a ticker that looked again at once would do the workers' work twice."""
+        deadline = time.monotonic() + self._tick_seconds
+        stop.wait(IDLE_PAUSE_SECONDS)
+        while self._activity.snapshot().busy and time.monotonic() < deadline and not stop.is_set():
             stop.wait(IDLE_PAUSE_SECONDS)
 
     def leave(self) -> None:
@@ -105,11 +131,16 @@ class SandboxPace:
             self._now = now
 
 
+def name_of(pid: int) -> str:
+    """What a process of this host is called by the clock."""
+    return f"{socket.gethostname()}-{pid}"
+
+
 def choose(settings: Settings, name: str, store: Store, activity: Activity) -> Pace:
     """The sandbox's clock if WeCom is played by one on this machine that keeps a clock, else real time."""
     base = settings.wecom.api_base
     if settings.wecom.is_local and _keeps_a_clock(base):
-        pace = SandboxPace(base, name, store, activity)
+        pace = SandboxPace(base, name, store, activity, settings.engine.tick_ms)
         pace.join()
         return pace
     return RealPace(settings.engine.tick_ms)

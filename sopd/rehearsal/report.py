@@ -15,6 +15,12 @@ from sopd.rehearsal.scene import Scene
 from sopd.store.queries import account as queries
 
 MOST_DIFFERENCES = 20
+FAULT_WORDS = {
+    "errcode": "an error code",
+    "http_502": "HTTP 502",
+    "drop": "a broken connection",
+    "wrong_json": "a half-read request",
+}
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,18 @@ def gather(scene: Scene, verdict: Verdict, seconds: float, kills: int = 0) -> Ou
                 reasons[words] = reasons.get(words, 0) + count
     gateway = scene.sandbox.stage.gateway
     return Outcome(
-        enrollments, steps, reasons, scene.world.census(), dict(gateway.faults.happened), gateway.served, verdict,
+        enrollments, steps, reasons, scene.world.census(), _by_kind(gateway.faults.happened), gateway.served, verdict,
         seconds, kills,
     )  # fmt: skip
+
+
+def _by_kind(happened: Mapping[str, int]) -> dict[str, int]:
+    """Faults summed over the paths they hit; the books have `path kind`."""
+    kinds: dict[str, int] = {}
+    for name, count in happened.items():
+        kind = FAULT_WORDS.get(name.rpartition(" ")[2], name)
+        kinds[kind] = kinds.get(kind, 0) + count
+    return kinds
 
 
 def show(outcome: Outcome, console: Console) -> None:

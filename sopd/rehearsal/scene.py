@@ -11,11 +11,12 @@ from pathlib import Path
 
 from machines.calendar import DAY_MS, Instant
 from machines.sop import tag_names
-from sopd import bootstrap, config
+from sopd import bootstrap, config, pace
 from sopd.commands import ApplySop, StartSop
 from sopd.definitions import parse_sop, read
 from sopd.handlers import sops
 from sopd.rehearsal.process import DaemonProcess
+from sopd.sandbox.clock import CoordinatedClock
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults, Rate
 from sopd.sandbox.letters import PostHabits
@@ -93,11 +94,14 @@ class Scene:
         """Whether the clock has run to its end with everybody idle. Raises what the sandbox died of."""
         if self.sandbox.stage.failure is not None:
             raise self.sandbox.stage.failure
-        return self.sandbox.clock.finished
+        return isinstance(self.sandbox.clock, CoordinatedClock) and self.sandbox.clock.finished
 
-    def restart_daemon(self) -> None:
-        """kill -9 and start again; the clock forgets the dead process by itself."""
+    def kill_daemon(self) -> None:
+        """kill -9, start again, and tell the clock that the dead process will not report any more."""
+        name = pace.name_of(self.daemon.pid)
         self.daemon.kill()
+        if isinstance(self.sandbox.clock, CoordinatedClock):
+            self.sandbox.clock.deregister(name)
         self.daemon.start()
 
     def close(self) -> None:
