@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from sopd.handlers import tags
 from sopd.handlers.app import App
@@ -52,7 +53,7 @@ def resolve(tx: Transaction, names: Iterable[str]) -> Resolved:
         if len(exact or matches) == 1:
             found.tag_ids[name] = (exact or matches)[0].tag_id
         else:
-            found.faults[name] = _fault(name, matches, name in deleted)
+            found.faults[name] = _fault(name, matches, name in deleted, live)
     return found
 
 
@@ -119,10 +120,12 @@ def _drop(app: App) -> int:
     return count
 
 
-def _fault(name: str, matches: Sequence[LibraryTag], is_deleted: bool) -> str:
+def _fault(name: str, matches: Sequence[LibraryTag], is_deleted: bool, known: Iterable[str]) -> str:
     if matches:
         paths = ", ".join(sorted(f"{tag.path} ({tag.tag_id})" for tag in matches))
         return f"several tags are called {name!r}: {paths}; write group/name or the id"
     if is_deleted:
         return f"the tag {name!r} was deleted in WeCom; make it anew there or use another one"
-    return f"there is no tag {name!r} in WeCom's library; make it there first (written group/name)"
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    guess = f"did you mean {near[0]}? Else " if near else ""
+    return f"there is no tag {name!r} in WeCom's library; {guess}make it there first (written group/name)"

@@ -1,0 +1,15 @@
+"""The command line: noun then verb, one face of the engine among others (SPEC 12).
+
+A command parses, asks the store or makes one command of `sopd.commands`, and prints. It decides nothing and writes
+nothing itself: handlers do. Modules of verbs are loaded when they are called, and load the store, the broker and
+WeCom inside, so that help and completion are there at once.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """The console script `sopd`. Ends the process with one of the documented exit codes."""
+    from sopd.cli.root import root
+
+    root(prog_name="sopd")

@@ -1,0 +1,101 @@
+"""`sopd customer`: who they are, what they have and get. Declarations only; the work is in `customers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sopd.cli.desk import Desk
+from sopd.cli.paging import page_options, since_option
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option
+
+customer = noun("customer", "Customers (客户): named by external_userid, or by a name that nobody else has.")
+
+a_customer = click.argument("reference", metavar="CUSTOMER")
+
+
+@customer.verb(
+    "list",
+    """
+    sopd customer list --name 王
+    sopd customer list --member alice --since 7d
+    sopd customer list --tag 结果/已下单 --limit 0 --json
+    """,
+)
+@click.option("--name", help="A part of the name.")
+@click.option("--member", help="Friends of this member, by user id.")
+@click.option("--tag", help="Tagged so on any relation: group/name, or a name that only one tag has.")
+@click.option("--muted/--not-muted", "is_muted", default=None, help="Only those with, or without, 免打扰.")
+@since_option("Added to anybody since then")
+@page_options
+@output_options
+@pass_desk
+def list_(desk: Desk, limit: int, before: int | None, **chosen: Any) -> None:
+    """Customers, the latest known first."""
+    from sopd.cli import customers
+
+    customers.show_list(desk, limit, before, **chosen)
+
+
+@customer.verb(
+    "show",
+    """
+    sopd customer show wmAAA
+    sopd customer show 王小雨 --json
+    """,
+)
+@a_customer
+@output_options
+@pass_desk
+def show(desk: Desk, reference: str) -> None:
+    """One customer: relations and tags, runs past and present, pushes, booked quota, refused entries."""
+    from sopd.cli import customers
+
+    customers.show_page(desk, reference)
+
+
+@customer.verb(
+    "tag",
+    """
+    sopd customer tag wmAAA --add 阶段/考虑价格
+    sopd customer tag 王小雨 --member alice --add 结果/已下单 --remove 阶段/考虑价格
+    """,
+)
+@a_customer
+@click.option("--add", multiple=True, metavar="TAG", help="Put on (repeatable): group/name, or a name of one tag.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Take off (repeatable).")
+@click.option("--member", help="On whose relation; needed if the customer has several.")
+@person_option
+@pass_desk
+def tag(desk: Desk, reference: str, add: tuple[str, ...], remove: tuple[str, ...], member: str | None) -> None:
+    """Tag a customer at one member, in WeCom too. SOPs react to it like to any other tag.
+
+    It holds here at once; a running daemon writes it to WeCom within seconds.
+    """
+    from sopd.cli import customers
+
+    if not add and not remove:
+        raise click.UsageError("nothing to do: give --add or --remove")
+    customers.tag(desk, reference, member, add, remove)
+
+
+@customer.verb(
+    "mute",
+    """
+    sopd customer mute wmAAA
+    sopd customer mute wmAAA wmBBB --off
+    """,
+)
+@click.argument("references", metavar="CUSTOMER...", nargs=-1, required=True)
+@click.option("--off", is_flag=True, help="Let them be written to again.")
+@person_option
+@pass_desk
+def mute(desk: Desk, references: tuple[str, ...], off: bool) -> None:
+    """Do-not-disturb (免打扰): muted customers enter no SOP and are sent nothing.
+
+    Runs go on without sending; pushes are `skipped: muted`.
+    """
+    from sopd.cli import customers
+
+    customers.mute(desk, references, not off)

@@ -1,0 +1,105 @@
+"""`sopd enrollment`: runs of customers through SOPs. Declarations only; the work is in `runs`, `story` and `ending`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sopd.cli.completing import sop_keys
+from sopd.cli.desk import Desk
+from sopd.cli.paging import page_options, since_option
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option, yes_option
+
+enrollment = noun("enrollment", "Enrollments (执行): one run of one customer through one version of a SOP.")
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--sop, --state, --member, --customer, --since."""
+    for option in (
+        since_option("Entered since then"),
+        click.option("--customer", help="One customer: external_userid, or a name that nobody else has."),
+        click.option("--member", help="One member's, by user id."),
+        click.option(
+            "--state", "wanted", multiple=True, metavar="STATE",
+            help="open, ended, enrolled, settling, a step's id, or normal_end, early_end, manual_end, lost, stopped, "
+            "merged (repeatable).",
+        ),
+        click.option("--sop", "sops", multiple=True, metavar="KEY", shell_complete=sop_keys,
+                     help="Runs of this SOP (repeatable)."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@enrollment.verb(
+    "list",
+    """
+    sopd enrollment list --sop welcome-30d --state open
+    sopd enrollment list --member alice --since 7d --state early_end
+    sopd enrollment list --sop welcome-30d --limit 0 > runs.tsv
+    """,
+)
+@filter_options
+@page_options
+@output_options
+@pass_desk
+def list_(desk: Desk, limit: int, before: int | None, **chosen: Any) -> None:
+    """Runs, the latest entered first, with the step they are at and when the next one falls due."""
+    from sopd.cli import runs
+
+    runs.show_list(desk, limit, before, **chosen)
+
+
+@enrollment.verb(
+    "show",
+    """
+    sopd enrollment show 128
+    sopd enrollment show 128 --lang zh
+    sopd enrollment show 128 --json | jq .steps
+    """,
+)
+@click.argument("enrollment_id", type=click.IntRange(min=1), metavar="ID")
+@output_options
+@pass_desk
+def show(desk: Desk, enrollment_id: int) -> None:
+    """The whole story of one run, past and planned: every decision and push with its reason, tags written, what is to
+    come and when."""
+    from sopd.cli import story_page
+
+    story_page.show(desk, enrollment_id)
+
+
+@enrollment.verb(
+    "end",
+    """
+    sopd enrollment end 128 --why "asked not to be written to"
+    sopd enrollment end 128 129 --why "bought in the shop" --add-tag 结果/已下单
+    sopd enrollment end --sop welcome-30d --member bob --why "bob has left" --yes
+    """,
+)
+@click.argument("enrollment_ids", type=click.IntRange(min=1), nargs=-1, metavar="[ID]...")
+@filter_options
+@click.option("--why", required=True, help="The reason, kept with the run.")
+@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="Put on the owner's relation (repeatable).")
+@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="Taken off it (repeatable).")
+@yes_option
+@person_option
+@pass_desk
+def end(
+    desk: Desk,
+    enrollment_ids: tuple[int, ...],
+    why: str,
+    add_tags: tuple[str, ...],
+    remove_tags: tuple[str, ...],
+    yes: bool,
+    **chosen: Any,
+) -> None:
+    """End runs by hand: those given by id, or all open ones that a filter meets, counted first.
+
+    What is left of them is cancelled; tasks that no member has confirmed are withdrawn for them.
+    """
+    from sopd.cli import ending
+
+    ending.end(desk, enrollment_ids, chosen, ending.Wish(why, add_tags, remove_tags), yes)

@@ -1,0 +1,61 @@
+"""A SOP's life by hand: start, pause, resume, stop. Counts and asks first; `sopd.handlers.sops` does it."""
+
+from __future__ import annotations
+
+from sopd.cli import finding
+from sopd.cli.asking import agree
+from sopd.cli.desk import Desk
+from sopd.cli.output import note, say
+from sopd.commands import PauseSop, ResumeSop, StartSop, StopSop
+from sopd.handlers import sops
+
+
+def start(desk: Desk, key: str) -> None:
+    """Start a draft."""
+    _known(desk, key)
+    moved = sops.start(desk.app, StartSop(key, desk.person))
+    say(desk, "{sop} is running: whoever is added from now on enters", sop=moved.key)
+
+
+def pause(desk: Desk, key: str, yes: bool) -> None:
+    """Pause, after showing what is under way."""
+    _count(desk, key)
+    agree(desk, yes, "Pause {sop}?", sop=key)
+    moved = sops.pause(desk.app, PauseSop(key, desk.person))
+    say(desk, "{sop} is paused; `sopd sop resume {sop}` goes on", sop=moved.key)
+
+
+def resume(desk: Desk, key: str, yes: bool) -> None:
+    """Resume, after showing what waited."""
+    _count(desk, key)
+    agree(desk, yes, "Resume {sop}, skipping the moments that passed?", sop=key)
+    moved = sops.resume(desk.app, ResumeSop(key, desk.person))
+    say(desk, "{sop} is running again; moments that passed are being skipped", sop=moved.key)
+
+
+def stop(desk: Desk, key: str, yes: bool) -> None:
+    """Stop for good, after showing whom that ends."""
+    _count(desk, key)
+    agree(desk, yes, "Stop {sop} for good? It cannot be started again.", sop=key)
+    moved = sops.stop(desk.app, StopSop(key, desk.person))
+    say(desk, "{sop} has ended; {runs} runs are being ended", sop=moved.key, runs=moved.before.runs)
+
+
+def _known(desk: Desk, key: str) -> None:
+    """Answer a misspelt key with the one that was meant."""
+    with desk.reading() as tx:
+        finding.sop(tx, key)
+
+
+def _count(desk: Desk, key: str) -> None:
+    _known(desk, key)
+    inside = sops.inside(desk.app, key)
+    note(desk, "{sop}: {runs} customers inside", sop=key, runs=inside.runs)
+    if inside.tasks:
+        note(
+            desk, "  {tasks} tasks with {pushes} pushes are with members, not confirmed yet",
+            tasks=inside.tasks, pushes=inside.pushes_in_tasks,
+        )  # fmt: skip
+    if inside.pushes_waiting:
+        note(desk, "  {pushes} pushes wait for their slot, their quota or the end of quiet hours",
+             pushes=inside.pushes_waiting)  # fmt: skip
