@@ -7,6 +7,7 @@ the package reads the environment or the settings file.
 from __future__ import annotations
 
 import difflib
+import os.path
 import re
 import tomllib
 from collections.abc import Mapping
@@ -30,7 +31,8 @@ def find_file(chosen: Path | None, environ: Mapping[str, str]) -> Path | None:
     """The settings file: the one chosen, else SOPD_CONFIG, else ./sopd.toml, else /etc/sopd/sopd.toml, else None."""
     if chosen is None and environ.get(FILE_VARIABLE):
         chosen = Path(environ[FILE_VARIABLE])
-    return chosen or next((place for place in PLACES if place.is_file()), None)
+    # os.path: in a folder that this user may not enter, Path.is_file raises instead of saying no
+    return chosen or next((place for place in PLACES if os.path.isfile(place)), None)
 
 
 def load(file: Path | None, environ: Mapping[str, str]) -> Settings:
