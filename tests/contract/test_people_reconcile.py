@@ -254,6 +254,53 @@ def test_what_was_only_missed_comes_back_without_beginning_anew(town: Town) -> N
     assert missed == ("lost", "reconciliation")
     assert town.relation("alice", "wmalice001") == ("active", None)
     assert sorted(row[2] for row in town.runs()) == ["hello", "hello", "lost"]
+    assert town.rows("select reason from refusal") == []
+
+
+def test_an_end_told_late_says_who_ended_what_was_missed(town: Town) -> None:
+    befriend(town, 1)
+    town.read_all()
+    town.world.customer_deletes("alice", "wmalice000", now=town.now)
+    ended_at, letters = town.now, town.world.mailbox.take_due(town.now)
+    town.read_all()
+    missed = town.relation("alice", "wmalice000")
+    town.world.mailbox.waiting += letters
+    town.listen()
+
+    assert missed == ("lost", "reconciliation")
+    assert town.relation("alice", "wmalice000") == ("lost", "customer")
+    assert all_rows(town.store, Relation, "lost_at") == [(ended_at,)]
+
+
+def test_a_member_who_leaves_sight_while_he_is_read_loses_nobody(town: Town) -> None:
+    befriend(town, 3)
+    town.read_all()
+
+    def leave() -> None:
+        town.world.members["alice"].in_scope = False
+
+    town.meanwhile["get_follow_user_list"] = leave
+    town.read_all()
+
+    assert lost(town) == []
+    state, reason = last_job(town)
+    assert state == "failed" and reason is not None and "out of the app's sight" in reason
+
+
+def test_a_contact_that_only_slipped_between_two_pages_is_not_lost(town: Town) -> None:
+    befriend(town, 2)
+    town.read_all()
+    relation = town.world.relations["alice", "wmalice000"]
+    relation.ended_at = town.now
+
+    def shown_again() -> None:
+        relation.ended_at = None
+
+    town.meanwhile["get_by_user"] = shown_again
+    town.read_all()
+
+    assert town.meanwhile == {}
+    assert lost(town) == []
 
 
 def test_an_unfinished_read_makes_nobody_lost(town: Town) -> None:
@@ -357,6 +404,24 @@ def test_a_relation_written_while_it_was_read_is_read_again(town: Town) -> None:
     assert town.tags_of("alice", "wmalice000") == {PRICE}
     assert town.friends() == town.true_friends()
     assert all_rows(town.store, Dirty) == []
+
+
+def test_a_later_reading_that_found_nothing_new_outdates_an_earlier_one(town: Town) -> None:
+    befriend(town, 1)
+    town.world.member_tags("alice", "wmalice000", SUN, now=town.now)
+    town.read_all()
+    town.world.member_untags("alice", "wmalice000", SUN, now=town.now)
+    town.world.mailbox.waiting.clear()
+
+    def put_back() -> None:
+        town.world.member_tags("alice", "wmalice000", SUN, now=town.now)
+        town.listen()
+
+    town.meanwhile["get_by_user"] = put_back
+    town.read_all()
+
+    assert town.meanwhile == {}
+    assert town.tags_of("alice", "wmalice000") == {SUN}
 
 
 def test_who_adds_while_everybody_is_read_is_not_taken_for_missing(town: Town) -> None:
