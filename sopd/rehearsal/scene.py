@@ -50,7 +50,7 @@ class Scene:
 
     def __init__(self, options: SceneOptions, folder: Path) -> None:
         self.options = options
-        self.folder = folder
+        self.folder = folder = folder.resolve()  # in the settings, relative paths count from the settings' file
         self.world = World(options.seed, options.sandbox, options.began_at, options.habits)
         self.population = Population(self.world, options.plan)
         self._stock_tags()

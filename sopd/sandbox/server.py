@@ -93,12 +93,13 @@ class SandboxServer:
         return self
 
     def stop(self) -> None:
-        """End both threads and close the socket."""
+        """End both threads, if they ever began, and close the socket."""
         self._stopping.set()
         self._wake.set()
         self._uvicorn.should_exit = True
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         self._socket.close()
         self.stage.postman.close()
 

@@ -137,7 +137,9 @@ def test_every_make_target_of_a_page_exists(page: Path) -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize(("page", "heads"), [(README, ("command", "verbs", "for")), (README_ZH, ("命令", "动词", "用途"))])
+@pytest.mark.parametrize(
+    ("page", "heads"), [(README, ("command", "verbs", "for")), (README_ZH, ("命令", "动词", "用途"))]
+)
 def test_readme_names_every_command(page: Path, heads: tuple[str, ...]) -> None:
     named = set()
     for first, verbs, _ in table(page, *heads):
