@@ -17,6 +17,7 @@ from sopd.sandbox.faults import Fault, Faults
 from sopd.sandbox.records import MassSend
 from sopd.sandbox.world import World
 from sopd.store import Store
+from sopd.store.tables import RelationTag
 from sopd.wecom.endpoints import ENDPOINTS
 from tests.support.rig import WHO, Rig, at
 
@@ -84,6 +85,17 @@ class Desk(Rig):
         letters = len(self.world.mailbox.waiting)
         self.world.customer_deletes(member, name, now=self.now)
         del self.world.mailbox.waiting[letters:]
+
+    def put_tag_unseen(self, name: str) -> None:
+        """The tag is on the relation, here as in WeCom, and no run has reacted to it."""
+        with self.store.transaction() as tx:
+            relation_id, tag_id = tx.one(
+                "select r.id, t.tag_id from relation r join customer c on c.id = r.customer_id, tag t"
+                " where c.external_userid = ?",
+                (name,),
+            ) or (0, "")
+            tx.insert(RelationTag, [{"relation_id": relation_id, "tag_id": tag_id, "since": tx.now}], returning=())
+        self.world.relations["alice", name].tag_ids.add(tag_id)
 
     # -- what an operator does -------------------------------------------------------------------------------------
 
