@@ -42,5 +42,7 @@ def demo(
     from sopd import log, rehearsal
 
     log.configure("debug" if ctx.ensure_object(Desk).debug else "error")
-    options = rehearsal.DemoOptions(members, customers_per_day, days, seed, faults, folder)
+    options = rehearsal.DemoOptions(
+        members=members, customers_per_day=customers_per_day, days=days, seed=seed, faults=faults, folder=folder
+    )
     ctx.exit(rehearsal.demo(options, Console()))

@@ -69,10 +69,16 @@ def document(desk: Desk, value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
+def _zone(desk: Desk, columns: Sequence[Column]) -> str:
+    """The company's zone where an instant is to be shown; without one, rows are printed even if no settings are to be
+    had, as `doctor` must."""
+    return desk.zone if any(column.kind == "instant" for column in columns) else ""
+
+
 def _json_lines(desk: Desk, columns: Sequence[Column], rows: Iterable[Any]) -> int:
-    count = 0
+    count, zone = 0, _zone(desk, columns)
     for row in rows:
-        click.echo(json.dumps(plain(columns, row, desk.zone), ensure_ascii=False))
+        click.echo(json.dumps(plain(columns, row, zone), ensure_ascii=False))
         count += 1
     return count
 
@@ -91,10 +97,10 @@ def _plain(column: Column, value: Any, zone: str) -> Any:
 
 
 def _tsv(desk: Desk, columns: Sequence[Column], rows: Iterable[Any]) -> int:
-    words, count = desk.column_words, 0
+    words, zone, count = desk.column_words, _zone(desk, columns), 0
     click.echo("\t".join(column.key if not words.is_chinese else words.heading(column.key) for column in columns))
     for row in rows:
-        click.echo("\t".join(_field(column, getattr(row, column.key), words, desk.zone) for column in columns))
+        click.echo("\t".join(_field(column, getattr(row, column.key), words, zone) for column in columns))
         count += 1
     return count
 
@@ -189,7 +195,7 @@ def _table(desk: Desk, columns: Sequence[Column], rows: Iterable[Any]) -> int:
     if not listed:
         click.echo(desk.words.say("nothing matches"), err=True)
         return 0
-    draw(table(columns, listed, desk.words, desk.zone))
+    draw(table(columns, listed, desk.words, _zone(desk, columns)))
     return len(listed)
 
 
