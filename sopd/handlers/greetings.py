@@ -169,12 +169,16 @@ def _judge(one: Outcome, now: Instant) -> _Verdict:
     if heard.state not in (PLANNED, UNCERTAIN):
         return _over(greeting, "done" if isinstance(word, ResultSent) else "failed", heard.reason, now, word)
     doubted = greeting.doubted or heard.state == UNCERTAIN
+    rests_until = failure.retry_at if failure is not None and refusals.is_resting(failure) else None
+    if doubted and rests_until is not None:  # a used code still tells when the path opens again
+        return _Verdict(Finished(greeting.outbox_id, "uncertain", DOUBTFUL, rests_until, None))
     if now >= greeting.give_up_at or code in DEAD:
         return _at_the_end(greeting, failure, doubted, now)
-    again = now + TRY_AGAIN_MS if failure is None or not refusals.is_resting(failure) else failure.retry_at or now
-    reason = DOUBTFUL if doubted else refusals.said(failure) if failure else None
-    state = "uncertain" if doubted else "pending"
-    return _Verdict(Finished(greeting.outbox_id, state, reason, min(again, greeting.give_up_at), None))
+    again = min(rests_until or now + TRY_AGAIN_MS, greeting.give_up_at)
+    if doubted:
+        return _Verdict(Finished(greeting.outbox_id, "uncertain", DOUBTFUL, again, None))
+    said = refusals.said(failure) if failure is not None else None
+    return _Verdict(Finished(greeting.outbox_id, "pending", said, again, None))
 
 
 def _event(failure: WeComFailure | None, now: Instant) -> DispatchEvent:

@@ -7,8 +7,10 @@ at 10:01, and it expires on Wednesday at the end of the day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from sopd.actors import LOOPS
 from sopd.commands import MuteCustomer, PauseSop, ResumeSop
 from sopd.handlers import customers, sops
 from sopd.sandbox.api import Request
@@ -49,18 +51,29 @@ class Watched(Faults):
 
 
 class Desk(Rig):
-    """The company. `sop` is a definition, `members` are its members; the rest is the sandbox's settings."""
+    """The company. `sop` is a definition, `tags` are in the library too; the rest is the sandbox's settings."""
 
-    def __init__(self, store: Store, *, sop: str = SOP, members: str = "alice", **config: Any) -> None:
+    def __init__(
+        self, store: Store, *, sop: str = SOP, members: str = "alice", tags: Sequence[str] = (), **config: Any
+    ) -> None:
         start = at("2026-03-02 09:00")
         world = World("desk", SandboxConfig(**config), start)
         self.faults = Watched("desk")
         for userid in members.split():
             world.hire(userid)
-        world.stock_tag(BOUGHT, now=start)
+        for tag in (BOUGHT, *tags):
+            world.stock_tag(tag, now=start)
         super().__init__(store, world, start, faults=self.faults)
         self.publish(("care.yaml", sop))
         self.settle()
+
+    def settle_without(self, loop: str) -> None:
+        """Work off what is due now, as if no worker were left for this loop."""
+        for _ in range(5):
+            self.stage.step(self.now)
+            for one in LOOPS:
+                if one.name != loop:
+                    one.run(self.app)
 
     # -- people ----------------------------------------------------------------------------------------------------
 
