@@ -252,7 +252,8 @@ def test_both_languages_have_the_same_sections_commands_and_links(english: Path,
 
     assert shape(chinese) == shape(english)
     assert sorted(links(chinese)) == sorted(links(english))
-    assert list(calls(typed_lines(chinese), "sopd")) == list(calls(typed_lines(english), "sopd"))
+    spoken = [line.replace(" --lang zh", "") for line in typed_lines(chinese)]
+    assert list(calls(spoken, "sopd")) == list(calls(typed_lines(english), "sopd"))
     assert set(calls(quoted_lines(chinese), "sopd")) == set(calls(quoted_lines(english), "sopd"))
 
 
