@@ -98,7 +98,8 @@ def _absences(
     An add that is not listed may just not be listed yet. A relation that was active is gone only if its member is in
     the app's sight: customers of all others are silently left out (WeCom 0.3).
     """
-    early = [one for one, seen in absent if seen.cause == "added" and one.row.attempts <= LISTED_WITHIN_ATTEMPTS]
+    early = [one for one, seen in absent if seen.cause == "added" and not one.is_over
+             and one.row.attempts <= LISTED_WITHIN_ATTEMPTS]  # fmt: skip
     rest = [(one, seen) for one, seen in absent if one not in early]
     failed = [Failed(one.row, "WeCom does not list it yet") for one in early]
     doubtful = [one for one, seen in rest if one.is_active and seen.cause != "half_added"]

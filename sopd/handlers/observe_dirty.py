@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from machines.backoff import next_attempt
 from machines.calendar import HOUR_MS, SECOND_MS, Instant
@@ -15,7 +14,8 @@ from sopd.handlers.app import App
 from sopd.store.batch import put_aside, take_back
 from sopd.store.queries import inbox as queries
 from sopd.store.queries import people
-from sopd.store.queries.inbox import Claimed, Mark, Pair
+from sopd.store.queries.inbox import Claimed
+from sopd.store.queries.people import Known, Pair
 from sopd.wecom.codes import Klass
 from sopd.wecom.errors import WeComFailure
 
@@ -25,11 +25,26 @@ FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2 * SECOND_MS, HOUR_MS
 
 @dataclass(frozen=True)
 class Reread:
-    """One claimed re-read, with the relation's generation before it begins (None: a relation we do not know)."""
+    """One claimed re-read, with the relation as we know it before the reading begins (None: we do not)."""
 
     row: Claimed
-    generation: int | None
-    is_active: bool
+    known: Known | None
+
+    @property
+    def generation(self) -> int | None:
+        """The relation's, to be compared when the reading is taken over."""
+        return None if self.known is None else self.known.generation
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is anything to lose."""
+        return self.known is not None and self.known.state == "active"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the add behind it has ended already, as an event told."""
+        ended_at = None if self.known is None else self.known.lost_at
+        return ended_at is not None and ended_at >= (self.row.added_at or 0)
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,7 @@ def claim(app: App, *, fast: bool, limit: int) -> list[Reread]:
         rows = queries.claim(tx, fast, limit, LEASE_MS)
         known = people.known(tx, [row.pair for row in rows])
         take_back(tx, "dirty", [key_of(row.pair) for row in rows if row.attempts > 1])
-        found = [(row, known.get(row.pair)) for row in rows]
-        return [Reread(row, one and one.generation, one is not None and one.state == "active") for row, one in found]
+        return [Reread(row, known.get(row.pair)) for row in rows]
 
 
 def give_back(app: App, failed: Sequence[Failed]) -> None:
@@ -93,13 +107,6 @@ def set_aside(app: App, pair: Pair, reason: str) -> None:
     with app.store.transaction() as tx:
         queries.postpone(tx, [(*pair, None, reason)])
         put_aside(tx, "dirty", key_of(pair), reason, tx.now)
-
-
-def ask(app: App, marks: Sequence[Mark]) -> None:
-    """Have relations read again, each pair once."""
-    with app.store.transaction() as tx:
-        queries.mark(tx, marks)
-        tx.after_commit(partial(app.ring, "intake"))
 
 
 def key_of(pair: Pair) -> str:

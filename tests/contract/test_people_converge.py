@@ -76,7 +76,7 @@ def quiet(town: Town) -> None:
         town.read_all()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(story=STORIES, seed=st.integers(0, 10**6), echo=st.booleans())
 def test_in_the_end_we_know_what_wecom_knows(store: Store, story: list[Any], seed: int, echo: bool) -> None:
     with store.transaction() as tx:
