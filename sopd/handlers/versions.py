@@ -19,7 +19,7 @@ from sopd.handlers import tag_library
 from sopd.handlers.app import App
 from sopd.store import Transaction
 from sopd.store.queries.sops import VersionRow
-from sopd.wecom.errors import WeComError
+from sopd.wecom.errors import WeComFailure
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def know_tags(app: App, definition: Definition) -> None:
             return
     try:
         tag_library.sync(app)
-    except WeComError as error:
+    except WeComFailure as error:
         raise Refused(
             f"{definition.document.name} names tags, and WeCom's tag library has never been read: {error}",
             "apply it again once WeCom can be reached; `sopd doctor` shows what is missing",

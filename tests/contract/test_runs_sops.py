@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
+from sopd import bootstrap
 from sopd.commands import ApplySop, ResumeSop, StartSop
 from sopd.definitions import DefinitionFaults
 from sopd.errors import NotFound, Refused
 from sopd.handlers import planning, sops
 from sopd.handlers.consequences import follow
+from sopd.sandbox.config import SandboxConfig
 from sopd.store import Store
 from tests.support.company import WHO, TestCompany, local
+from tests.support.rig import settings_for
 
 CARE = """
 sop: care
@@ -63,6 +67,19 @@ def test_an_unknown_tag_is_a_fault_at_its_place(company: TestCompany) -> None:
     assert len(faults) == 1
     assert faults[0].startswith("test.yaml:9:")
     assert "level/gone" in faults[0]
+
+
+def test_an_apply_that_cannot_ask_for_the_tags_says_so_and_changes_nothing(company: TestCompany) -> None:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route")
+
+    app = bootstrap.build_app(settings_for(SandboxConfig()), company.store, transport=httpx.MockTransport(away))
+
+    with pytest.raises(Refused, match="tag library has never been read"):
+        sops.apply(app, ApplySop("care.yaml", CARE + "early_end: {when: {tag: [level/vip]}}\n", WHO))
+
+    assert company.rows("select count(*) from sop") == [(0,)]
+    app.wecom.close()
 
 
 def test_a_start_refuses_by_line_what_this_version_does_not_run(company: TestCompany) -> None:
