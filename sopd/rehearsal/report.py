@@ -43,7 +43,7 @@ def progress_line(scene: Scene, zone: str) -> str:
     with scene.store.reading() as tx:
         enrollments, pushes = queries.by_state(tx, "enrollment"), queries.by_state(tx, "push")
     now = scene.now
-    day = (now - scene.options.began_at) // DAY_MS + 1
+    day = min((now - scene.options.began_at) // DAY_MS + 1, scene.options.days)
     inside = sum(count for state, count in enrollments.items() if state not in ENDS)
     early = enrollments.get("early_end", 0)
     return (
@@ -83,9 +83,13 @@ def _by_kind(happened: Mapping[str, int]) -> dict[str, int]:
 def show(outcome: Outcome, console: Console) -> None:
     """The report, for people."""
     console.print()
-    console.print(_steps_table(outcome))
-    console.print(_pairs_table("How enrollments stand", "state", outcome.enrollments))
-    console.print(_pairs_table("Why a push was not sent", "reason", outcome.reasons))
+    for title, table in (
+        ("Steps", _steps_table(outcome)),
+        ("How enrollments stand", _pairs_table("state", outcome.enrollments)),
+        ("Why a push was not sent", _pairs_table("reason", outcome.reasons)),
+    ):
+        console.print(f"[bold]{title}[/]")  # not the table's own title, which is folded to the table's width
+        console.print(table)
     census = outcome.census
     console.print(
         f"WeCom saw {outcome.calls} calls, {census['tasks']} tasks, {census['messages']} messages, "
@@ -116,7 +120,7 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
 
 def _steps_table(outcome: Outcome) -> Table:
     states = sorted({state for counts in outcome.steps.values() for state in counts}, key=_state_order)
-    table = Table(title="Steps", title_justify="left")
+    table = Table()
     table.add_column("step")
     for state in states:
         table.add_column(state, justify="right")
@@ -125,8 +129,8 @@ def _steps_table(outcome: Outcome) -> Table:
     return table
 
 
-def _pairs_table(title: str, head: str, pairs: Mapping[str, int]) -> Table:
-    table = Table(title=title, title_justify="left")
+def _pairs_table(head: str, pairs: Mapping[str, int]) -> Table:
+    table = Table()
     table.add_column(head, overflow="fold")
     table.add_column("", justify="right")
     for name, count in sorted(pairs.items(), key=lambda pair: -pair[1]):
