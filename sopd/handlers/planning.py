@@ -30,7 +30,7 @@ from sopd.handlers import planning_claims, planning_quota, planning_slots, pushe
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.happened import Consequences
-from sopd.handlers.planning_facts import Candidate, check, load
+from sopd.handlers.planning_facts import Candidate, check, load, quiet_until
 from sopd.handlers.planning_slots import Seated
 from sopd.handlers.pushes import Told
 from sopd.store import Transaction
@@ -43,7 +43,8 @@ from sopd.store.queries.enrollments import Note
 from sopd.store.queries.pushes import Changed
 
 HELD_AGAIN_MS = 3_600_000
-"""A push that waits for another's claim is woken when that settles; it looks again by itself after an hour."""
+"""A push that waits for another's claim is woken when that settles. It also looks again by itself, for who held it back
+may have ended before its step fired, and outside quiet hours, for these would tell it nothing."""
 
 
 def plan(app: App, *, limit: int = 2000) -> int:
@@ -97,7 +98,7 @@ def _judge(
     left = _sift(left, told, lambda one: _unless_ready(check(one.facts)))
     words = planning_claims.judge(tx, app, left)
     left = [replace(one, facts=_with_claim(one.facts, words.get(one.push.id))) for one in left]
-    left = _sift(left, told, lambda one: _unless_ready(check(one.facts)), tx.now + HELD_AGAIN_MS)
+    left = _sift(left, told, lambda one: _unless_ready(check(one.facts)), lambda one: _held_again_at(one, tx.now))
     places = planning_quota.judge(tx, app, left, states)
     left = [replace(one, facts=places.get(one.push.id, one.facts)) for one in left]
     return told, _sift(left, told, lambda one: _unless_ready(check(one.facts)))
@@ -126,7 +127,7 @@ def _sift(
     candidates: Sequence[Candidate],
     told: list[Told],
     judge: Callable[[Candidate], PushEvent | None],
-    look_again_at: Instant | None = None,
+    look_again_at: Callable[[Candidate], Instant] | None = None,
 ) -> list[Candidate]:
     """Those about whom `judge` says nothing; for the others the decision goes into `told`."""
     left = []
@@ -135,8 +136,13 @@ def _sift(
         if event is None:
             left.append(one)
         else:
-            told.append(_told(one, event, look_again_at))
+            told.append(_told(one, event, look_again_at(one) if look_again_at else None))
     return left
+
+
+def _held_again_at(one: Candidate, now: Instant) -> Instant:
+    at = now + HELD_AGAIN_MS
+    return quiet_until(one.program, one.push.due_at, at) or at
 
 
 def _told(

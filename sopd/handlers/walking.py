@@ -83,10 +83,12 @@ def new_push(
 ) -> NewPush:
     """The push row of a step: due, to be planned now, or passed over with a reason.
 
-    `due_at` is given for a step that waited for its predecessor: it fell due when that settled.
+    `due_at` is given for a step that waited for its predecessor: it fell due when that settled. A step missed at entry
+    counts as done, so it caps nobody's expiry (SPEC 5).
     """
     step = program.step(step_id)
-    following = times.dues[step.index + 1] if step.index + 1 < len(times.dues) else None
+    following = next((times.dues[one.index] for one in program.steps[step.index + 1 :]
+                      if one.index not in times.missed), None)  # fmt: skip
     return NewPush(
         enrollment_id=run_id,
         step_id=step_id,
