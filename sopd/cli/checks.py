@@ -113,7 +113,7 @@ def _print(desk: Desk, findings: Sequence[Finding]) -> None:
         if finding.fix:
             parts.append(Padding(Text(f"→ {output.tame(finding.fix)}"), (0, 0, 0, 4)))
     wrong = sum(finding.verdict == "wrong" for finding in findings)
-    said = desk.words.say("{count} things are wrong", count=wrong) if wrong else desk.words.say("nothing is wrong")
+    said = desk.words.say("wrong: {count}", count=wrong) if wrong else desk.words.say("nothing is wrong")
     parts.append(Text(said, style="bold red" if wrong else "bold green"))
     output.draw(Group(*parts))  # type: ignore[arg-type]
 

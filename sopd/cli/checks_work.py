@@ -33,6 +33,11 @@ def all_of(desk: Desk) -> Iterator[Finding]:
     yield from found
 
 
+def counted(n: int, word: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 def lag(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """Is anybody at work?"""
     dues = {name: at for name, at in due.earliest(tx).items() if at}
@@ -52,12 +57,12 @@ def callbacks(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     waiting = views_health.unhandled(tx)
     if waiting.oldest_at is not None and tx.now - waiting.oldest_at > LAG_MS:
         age = instants.span(tx.now - waiting.oldest_at)
-        what = f"{waiting.count} callbacks are not handled, the oldest for {age}"
+        what = f"{counted(waiting.count, 'callback')} not handled, the oldest for {age}"
         yield Finding("inbox", "wrong", what, "start the daemon: `sopd run`; if it runs, see its log")
     aside = views_health.set_aside_callbacks(tx)
     if aside.count:
         yield Finding(
-            "inbox", "wrong", f"{aside.count} callbacks could not be handled and were set aside",
+            "inbox", "wrong", f"{counted(aside.count, 'callback')} could not be handled, set aside",
             "`sopd inbox list --state set_aside` shows why, `sopd inbox replay --set-aside` tries again",
         )  # fmt: skip
     if not aside.count and not waiting.count:
@@ -70,7 +75,7 @@ def doubts(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         reason = explain(task.reason) if task.reason else "its outcome is not known"
         yield Finding(
             "task", "wrong",
-            f"task {task.id} ({task.sop}, {task.step}, {task.size} customers of {task.member}): {reason}",
+            f"task {task.id} of {task.member} ({task.sop}, {task.step}, {counted(task.size, 'customer')}): {reason}",
             f"look at it in WeCom or ask {task.member}, then `sopd dispatch resolve {task.id} --sent` or --not-sent",
         )  # fmt: skip
     for task in views_health.doubtful_tasks(tx, "uncertain", LISTED):
@@ -81,7 +86,7 @@ def doubts(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         )  # fmt: skip
     for reason, count, oldest in views_health.blocked_tasks(tx):
         age = instants.span(tx.now - oldest)
-        what = f"{count} tasks could not be created yet, the oldest since {age}: {explain(reason)}"
+        what = f"{counted(count, 'task')} could not be created yet, the oldest for {age}: {explain(reason)}"
         yield Finding("task", "note", what, "they are tried again until they expire; see the check `wecom`")
 
 
@@ -96,7 +101,7 @@ def poison(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         )  # fmt: skip
     rest = sum(counted.values()) - LISTED
     if rest > 0:
-        yield Finding("set aside", "wrong", f"and {rest} more rows", "")
+        yield Finding("set aside", "wrong", f"and {counted(rest, 'row')} more", "")
 
 
 def windows(tx: Transaction, desk: Desk) -> Iterator[Finding]:
@@ -112,16 +117,15 @@ def windows(tx: Transaction, desk: Desk) -> Iterator[Finding]:
 def reading(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """The daily full read: held losses, and relations that cannot be read."""
     for held in views_health.held_losses(tx):
-        since = instants.shown(held.since, desk.zone)
+        since, of = instants.shown(held.since, desk.zone), f"of {held.relations} customers of {held.member}"
         yield Finding(
-            "reconciliation", "wrong",
-            f"{held.count} of {held.relations} customers of {held.member} were missing on {since}: too many to believe",
-            f"check in WeCom whether {held.member} really lost them; the next full read that finds them clears it",
+            "reconciliation", "wrong", f"{held.count} {of} are missing since {since}: too many to believe",
+            "look in WeCom: if they are lost, raise reconcile.hold_above_relations; else the next full read ends this",
         )  # fmt: skip
     sick = views_health.failing_rereads(tx, SICK_ATTEMPTS)
     if sick.count:
         yield Finding(
-            "reading", "wrong", f"{sick.count} relations could not be read {SICK_ATTEMPTS} times and more",
+            "reading", "wrong", f"{counted(sick.count, 'relation')} could not be read, {SICK_ATTEMPTS} times and more",
             "see the check `wecom` and the log",
         )  # fmt: skip
     for job in views_health.jobs(tx):
@@ -149,7 +153,7 @@ def tags(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         )  # fmt: skip
     for reason, count, last in views_health.failed_tag_writes(tx, tx.now - DAY_MS):
         at = instants.shown(last, desk.zone)
-        yield Finding("tags", "note", f"{count} tag writes failed within a day, the last {at}: {reason}", "")
+        yield Finding("tags", "note", f"{counted(count, 'tag write')} failed within a day, the last {at}: {reason}", "")
 
 
 def sops(tx: Transaction, desk: Desk) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from sopd.cli.desk import Desk
 
 def sop_keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Keys of SOPs, with their states."""
-    desk = Desk(config=ctx.find_root().params.get("config"))
+    desk = ctx.ensure_object(Desk)
     try:
         with desk.reading() as tx:
             found = tx.rows("select key, state, title from sop order by key")

@@ -74,7 +74,7 @@ def _by_filter(desk: Desk, chosen: Mapping[str, Any]) -> list[int]:
     if not counted:
         raise NotFound("no open run matches", "nothing was changed")
     for sop, count in counted.items():
-        note(desk, "{sop}: {count} open runs", sop=sop, count=count)
+        note(desk, "{sop}: open runs: {count}", sop=sop, count=count)
     return list(_open_ids(desk, wanted))
 
 

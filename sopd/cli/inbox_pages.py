@@ -56,7 +56,7 @@ def replay(desk: Desk, inbox_ids: Sequence[int], set_aside: bool) -> None:
         inbox.replay(desk.app, ReplayInbox(tuple(batch), desk.person))
 
     with_progress(desk, "replaying callbacks", wanted, A_BATCH, act)
-    say(desk, "{count} callbacks are handled once more; a running daemon does it within a second", count=len(wanted))
+    say(desk, "to be handled once more: {count}; a running daemon does it within a second", count=len(wanted))
 
 
 def _set_aside(desk: Desk) -> list[int]:

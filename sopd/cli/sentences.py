@@ -27,12 +27,12 @@ SENTENCES: dict[str, str] = {
     "{place}: schema {schema}, {rows} rows from {file}": "{place}:结构版本 {schema},已从 {file} 恢复 {rows} 行",
     "Replace everything in {place} by {file}?": "用 {file} 替换 {place} 中的全部数据?",
     # doctor
-    "{count} things are wrong": "发现 {count} 个问题",
+    "wrong: {count}": "发现 {count} 个问题",
     "nothing is wrong": "一切正常",
     # sop files
     "warning": "警告",
     "not run yet": "本版本暂不支持运行",
-    "{file}: {sop} has no fault, {steps} steps": "{file}:{sop} 没有错误,共 {steps} 步",
+    "{file}: {sop} has no fault, steps: {steps}": "{file}:{sop} 没有错误,共 {steps} 步",
     "{sop} has not been applied yet: everything in {file} is new": "{sop} 尚未发布:{file} 中全部为新内容",
     "{sop}: nothing would change against version {number}": "{sop}:与版本 {number} 相比没有变化",
     "{sop}: against version {number}": "{sop}:与版本 {number} 相比",
@@ -40,21 +40,21 @@ SENTENCES: dict[str, str] = {
     "{sop}: version {number} is published": "{sop}:已发布版本 {number}",
     "  it is a draft; `sopd sop start {sop}` lets customers in":
         "  目前为草稿;运行 `sopd sop start {sop}` 后客户开始进入",
-    "  {open} customers stay in their versions, new ones get this one":
+    "  whoever is inside stays in their version ({open}), new ones get this one":
         "  执行中的 {open} 位客户继续使用原版本,新进入的客户使用本版本",
     # a SOP's life
     "{sop} is running: whoever is added from now on enters": "{sop} 已启动:此后新添加的客户将进入",
-    "{sop}: {runs} customers inside": "{sop}:执行中客户 {runs} 位",
-    "  {tasks} tasks with {pushes} pushes are with members, not confirmed yet":
+    "{sop}: open runs: {runs}": "{sop}:执行中 {runs} 个",
+    "  tasks with members, not confirmed yet: {tasks}, with pushes: {pushes}":
         "  成员尚未确认的任务 {tasks} 个,含推送 {pushes} 条",
-    "  {pushes} pushes wait for their slot, their quota or the end of quiet hours":
+    "  pushes that wait for a slot, quota or the end of quiet hours: {pushes}":
         "  等待批次、群发次数或免打扰时段结束的推送 {pushes} 条",
     "Pause {sop}?": "暂停 {sop}?",
     "{sop} is paused; `sopd sop resume {sop}` goes on": "{sop} 已暂停;运行 `sopd sop resume {sop}` 可恢复",
     "Resume {sop}, skipping the moments that passed?": "恢复 {sop},并跳过暂停期间已过的推送?",
     "{sop} is running again; moments that passed are being skipped": "{sop} 已恢复运行;暂停期间已过的推送正在跳过",
     "Stop {sop} for good? It cannot be started again.": "永久停止 {sop}?停止后不能再次启动。",
-    "{sop} has ended; {runs} runs are being ended": "{sop} 已结束;正在结束 {runs} 个执行",
+    "{sop} has ended; runs being ended: {runs}": "{sop} 已结束;正在结束 {runs} 个执行",
     # a SOP's page
     "Steps": "推送配置",
     "Versions": "版本",
@@ -101,7 +101,7 @@ SENTENCES: dict[str, str] = {
     "{step} waits: {reason}": "{step} 等待:{reason}",
     "{step} waits until {until}: {reason}": "{step} 等待至 {until}:{reason}",
     "{step} is planned: task {task} at {at}": "{step} 已排期:任务 {task},{at} 下发",
-    "{step}: {member} was given task {task}, for {size} customers":
+    "{step}: {member} was given task {task} ({size} in it)":
         "{step}:任务 {task} 已下发给 {member},共 {size} 位客户",
     "{step}: {member} confirmed task {task}": "{step}:{member} 已确认任务 {task}",
     "{step}: task {task} is being withdrawn": "{step}:任务 {task} 正在撤回",
@@ -124,7 +124,7 @@ SENTENCES: dict[str, str] = {
     "if {rule}": "条件 {rule}",
     "skipped when resumed": "恢复时跳过",
     # ending
-    "{sop}: {count} open runs": "{sop}:执行中 {count} 个",
+    "{sop}: open runs: {count}": "{sop}:执行中 {count} 个",
     "End {count} by hand?": "手动结束 {count} 个执行?",
     "ending runs": "正在结束执行",
     "{count} had ended already": "{count} 个此前已结束",
@@ -146,15 +146,15 @@ SENTENCES: dict[str, str] = {
     "issued anew in place of task {task}": "由任务 {task} 重新下发",
     "issued anew as task {task}": "已重新下发为任务 {task}",
     "and more; `sopd push list` shows all of them": "还有更多;`sopd push list` 可查看全部",
-    "task {task}: {step} for {size} customers of {member}: {reason}":
+    "task {task} of {member}: {step}, {size} in it: {reason}":
         "任务 {task}:{step},{member} 的 {size} 位客户:{reason}",
     "Was it sent? You say yes. Correct its pushes?": "你确认已发送。更正其中的推送?",
     "Was it sent? You say no. Correct its pushes?": "你确认未发送。更正其中的推送?",
-    "task {task}: {count} pushes are marked as sent": "任务 {task}:{count} 条推送已标记为已发送",
-    "task {task}: {count} pushes are marked as not sent": "任务 {task}:{count} 条推送已标记为未发送",
+    "task {task}: pushes marked as sent: {count}": "任务 {task}:{count} 条推送已标记为已发送",
+    "task {task}: pushes marked as not sent: {count}": "任务 {task}:{count} 条推送已标记为未发送",
     # inbox
     "replaying callbacks": "正在重新处理回调",
-    "{count} callbacks are handled once more; a running daemon does it within a second":
+    "to be handled once more: {count}; a running daemon does it within a second":
         "{count} 条回调将重新处理;运行中的服务会在一秒内完成",
     # lengths of time
     "{n} d": "{n} 天",

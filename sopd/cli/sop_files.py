@@ -71,7 +71,7 @@ def lint(desk: Desk, files: Sequence[str]) -> None:
             continue
         counted += 1
         _print_warnings(desk, written, library)
-        output.say(desk, "{file}: {sop} has no fault, {steps} steps", file=file, sop=written.sop.sop,
+        output.say(desk, "{file}: {sop} has no fault, steps: {steps}", file=file, sop=written.sop.sop,
                    steps=len(written.sop.steps))  # fmt: skip
     if faults:
         raise DefinitionFaults(faults)
@@ -191,4 +191,5 @@ def _say_applied(desk: Desk, row: AppliedRow, changes: Changes | None) -> None:
     if changes is None or changes.state == "draft":
         output.say(desk, "  it is a draft; `sopd sop start {sop}` lets customers in", **values)
     elif changes.open:
-        output.say(desk, "  {open} customers stay in their versions, new ones get this one", open=changes.open)
+        inside = changes.open
+        output.say(desk, "  whoever is inside stays in their version ({open}), new ones get this one", open=inside)

@@ -38,7 +38,7 @@ def stop(desk: Desk, key: str, yes: bool) -> None:
     _count(desk, key)
     agree(desk, yes, "Stop {sop} for good? It cannot be started again.", sop=key)
     moved = sops.stop(desk.app, StopSop(key, desk.person))
-    say(desk, "{sop} has ended; {runs} runs are being ended", sop=moved.key, runs=moved.before.runs)
+    say(desk, "{sop} has ended; runs being ended: {runs}", sop=moved.key, runs=moved.before.runs)
 
 
 def _known(desk: Desk, key: str) -> None:
@@ -50,12 +50,12 @@ def _known(desk: Desk, key: str) -> None:
 def _count(desk: Desk, key: str) -> None:
     _known(desk, key)
     inside = sops.inside(desk.app, key)
-    note(desk, "{sop}: {runs} customers inside", sop=key, runs=inside.runs)
+    note(desk, "{sop}: open runs: {runs}", sop=key, runs=inside.runs)
     if inside.tasks:
         note(
-            desk, "  {tasks} tasks with {pushes} pushes are with members, not confirmed yet",
+            desk, "  tasks with members, not confirmed yet: {tasks}, with pushes: {pushes}",
             tasks=inside.tasks, pushes=inside.pushes_in_tasks,
         )  # fmt: skip
     if inside.pushes_waiting:
-        note(desk, "  {pushes} pushes wait for their slot, their quota or the end of quiet hours",
+        note(desk, "  pushes that wait for a slot, quota or the end of quiet hours: {pushes}",
              pushes=inside.pushes_waiting)  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sopd.store import Transaction
 
 TO_COME, NEVER_CAME, PARKED = "to come", "never came", "parked"
+TASK_ENDS = ("task cancelled", "task failed", "task needs_operator")
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,12 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     tags = [] if run.closed_at is None else views_runs.tag_writes(tx, run.relation_id, run.closed_at)
     customer = finding.customer(tx, run.customer)
     steps = tuple(_steps(program, run, {push.step: push for push in pushes}))
+    of_tasks = list(_of_tasks(tasks, pushes))
+    # What happens at one instant is told in this order: a task ends, so its pushes settle, so other things follow.
     events = [
+        *(event for event in of_tasks if event.what in TASK_ENDS),
         *_of_journal(views_runs.journal(tx, run.id), program, pushes),
-        *_of_tasks(tasks, pushes),
+        *(event for event in of_tasks if event.what not in TASK_ENDS),
         *_of_tags(tags),
     ]
     return Story(
@@ -212,7 +216,7 @@ def _of_tasks(tasks: dict[int, TaskRow], pushes: Iterable[PushRow]) -> Iterator[
             yield Event(task.stop_at, "task stopped", task.step, None, facts)
         if task.confirmed_at is not None:
             yield Event(task.confirmed_at, "task confirmed", task.step, None, facts)
-        if task.settled_at is not None and task.state in ("cancelled", "failed", "needs_operator"):
+        if task.settled_at is not None and f"task {task.state}" in TASK_ENDS:
             yield Event(task.settled_at, f"task {task.state}", task.step, task.reason, facts)
     for push in pushes:
         if push.sent_at is not None:

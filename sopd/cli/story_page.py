@@ -207,7 +207,7 @@ _SAID: dict[str, Callable[[Page, Story, Event], str]] = {
     "push waits": _push_waits,
     "planned": _planned,
     "push settled": _settled,
-    "task created": _with_step("{step}: {member} was given task {task}, for {size} customers"),
+    "task created": _with_step("{step}: {member} was given task {task} ({size} in it)"),
     "task confirmed": _with_step("{step}: {member} confirmed task {task}"),
     "task stopped": _with_step("{step}: task {task} is being withdrawn"),
     "task cancelled": _with_step("{step}: task {task} was cancelled in WeCom"),

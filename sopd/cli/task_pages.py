@@ -90,10 +90,10 @@ def resolve(desk: Desk, dispatch_id: int, sent: bool, yes: bool) -> None:
     with desk.reading() as tx:
         task = finding.task(tx, dispatch_id)
     if task.state == "needs_operator":  # else there is nothing to ask about: the handler says why
-        note(desk, "task {task}: {step} for {size} customers of {member}: {reason}", task=task.id, step=task.step,
+        note(desk, "task {task} of {member}: {step}, {size} in it: {reason}", task=task.id, step=task.step,
              size=task.size, member=task.member, reason=desk.words.sentence(task.reason))  # fmt: skip
         agree(desk, yes, "Was it sent? You say yes. Correct its pushes?" if sent
               else "Was it sent? You say no. Correct its pushes?")  # fmt: skip
     count = doubts.resolve(desk.app, ResolveDispatch(dispatch_id, sent, desk.person))
-    say(desk, "task {task}: {count} pushes are marked as sent" if sent
-        else "task {task}: {count} pushes are marked as not sent", task=dispatch_id, count=count)  # fmt: skip
+    say(desk, "task {task}: pushes marked as sent: {count}" if sent
+        else "task {task}: pushes marked as not sent: {count}", task=dispatch_id, count=count)  # fmt: skip

@@ -21,7 +21,7 @@ pass_desk = click.make_pass_decorator(Desk, ensure=True)
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Lay an option's value on the desk, unless it was not given here: then one given earlier counts."""
-    if value is not None and not ctx.resilient_parsing:
+    if value is not None:
         setattr(ctx.ensure_object(Desk), str(param.name), value)
 
 

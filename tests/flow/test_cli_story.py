@@ -133,7 +133,7 @@ def test_an_early_end_is_told_with_its_tags_and_what_never_came(played: Played, 
 
 def test_ending_by_hand_counts_asks_and_keeps_who_and_why(played: Played, shell: Shell, store: Store) -> None:
     refused = shell("enrollment", "end", "--sop", "welcome", "--why", "test", text="n\n", code=1)
-    assert "welcome: 2 open runs" in refused.stderr
+    assert "welcome: open runs: 2" in refused.stderr
 
     done = shell(
         "enrollment", "end", "--sop", "welcome", "--why", "bought in the shop", "--add-tag", "结果/已转化",
@@ -167,7 +167,7 @@ def test_pause_says_what_is_out_and_resume_skips_what_passed(played: Played, she
     run = run_of(shell, "wmMei")
     held = shell("enrollment", "show", run).stdout
 
-    assert "welcome: 2 customers inside\n  1 tasks with 2 pushes are with members" in paused.stderr
+    assert "welcome: open runs: 2\n  tasks with members, not confirmed yet: 1, with pushes: 2" in paused.stderr
     assert "nothing until `sopd sop resume welcome`" in held
     assert "2026-03-05 22:30     step 3/4 late, mass send" in held and "skipped when resumed" in held
 
@@ -184,7 +184,7 @@ def test_stop_ends_everybody(played: Played, shell: Shell) -> None:
     answer = shell("sop", "stop", "welcome", "--yes")
     played.rig.run_for(minutes=30)
 
-    assert "2 runs are being ended" in answer.stdout
+    assert "runs being ended: 2" in answer.stdout
     assert [row["state"] for row in shell.objects("enrollment", "list")] == ["stopped", "stopped"]
 
 

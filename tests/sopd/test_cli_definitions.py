@@ -76,7 +76,7 @@ def test_lint_warns_without_refusing_and_needs_no_database(tmp_path: Path) -> No
     answer = shell("sop", "lint", file)
 
     assert f"{file}:8:7: not run yet: goal" in answer.stdout
-    assert answer.stdout.splitlines()[-1] == f"{file}: care has no fault, 2 steps"
+    assert answer.stdout.splitlines()[-1] == f"{file}: care has no fault, steps: 2"
     assert not (tmp_path / "sopd.db").exists()
 
 
@@ -157,7 +157,7 @@ def test_a_dangerous_verb_asks_and_takes_no_for_an_answer(shell: Shell, store: S
 
     refused = shell("sop", "stop", "care", code=1, text="n\n")
     unanswered = shell("sop", "stop", "care", code=1)
-    assert "care: 0 customers inside" in refused.stderr and "nothing was changed" in refused.stderr
+    assert "care: open runs: 0" in refused.stderr and "nothing was changed" in refused.stderr
     assert "--yes answers the question" in unanswered.stderr
     assert all_rows(store, Sop, "state") == [("running",)]
 

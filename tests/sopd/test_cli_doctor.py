@@ -75,16 +75,16 @@ def dispatch(store: Store, state: str, **columns: Any) -> None:
 @pytest.mark.parametrize(
     ("check", "what", "fix", "break_it"),
     [
-        ("task", "7 customers of alice): results after the cancellation are not clear", "--not-sent",
+        ("task", "7 customers): results after the cancellation are not clear", "--not-sent",
          lambda store: dispatch(store, "needs_operator", reason="results unclear")),
-        ("inbox", "1 callbacks could not be handled", "sopd inbox replay --set-aside",
+        ("inbox", "1 callback could not be handled", "sopd inbox replay --set-aside",
          lambda store: add(store, Inbox, state="set_aside", reason="not XML")),
-        ("inbox", "1 callbacks are not handled", "sopd run", lambda store: add(store, Inbox, received_at=T0)),
+        ("inbox", "1 callback not handled", "sopd run", lambda store: add(store, Inbox, received_at=T0)),
         ("set aside", "push 7, 2026-11-18 19:06: TypeError: x", "report it",
          lambda store: add(store, SetAside, kind="push", row_key="7", reason="TypeError: x", at=T0)),
-        ("reconciliation", "1 of 1 customers of alice were missing", "check in WeCom",
+        ("reconciliation", "1 of 1 customers of alice are missing", "hold_above_relations",
          lambda store: befriend(store, "alice", missing_at=T0)),
-        ("reading", "1 relations could not be read", "wecom",
+        ("reading", "1 relation could not be read", "wecom",
          lambda store: add(store, Dirty, attempts=6, reason="84061", act_at=2 * T0)),
         ("job", "reconcile is failed: no permission", "log",
          lambda store: add(store, Job, kind="reconcile", key="", state="failed", reason="no permission")),
@@ -115,7 +115,7 @@ def test_what_passes_by_itself_is_a_note(shell: Shell, store: Store) -> None:
 
     assert notes["back-off"].startswith("/cgi-bin/externalcontact/get rests until 2026-11-18 19:07:40")
     assert "WeCom's answer was lost" in notes["task"]
-    assert notes["tags"].startswith("1 tag writes failed within a day")
+    assert notes["tags"].startswith("1 tag write failed within a day")
     assert notes["members"].startswith("1 of 2 members cannot send")
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from click.testing import CliRunner
 from rich.cells import cell_len
 
+from sopd.cli.root import root
 from sopd.store import Store
 from sopd.store.tables import Customer, Dispatch, Inbox, Push, RelationTag, Tag
 from tests.support.factories import T0, add, befriend, enrol, publish
 from tests.support.shell import *  # noqa: F403
-from tests.support.shell import Shell
+from tests.support.shell import Shell, quiet
 from tests.support.stores import *  # noqa: F403
 
 DAY = 86_400_000
@@ -209,13 +211,29 @@ def test_a_customers_page_tells_what_is_pending(town: Town, shell: Shell, store:
     assert "王小雨  wmMei" in shell("customer", "show", "wmMei").stdout
 
 
+def test_the_shell_completes_keys_of_sops(town: Town, shell: Shell, store: Store) -> None:
+    publish(store, PROGRAM, key="other")
+
+    def offered(words: str) -> str:
+        settings = f"--config {shell.folder / 'sopd.toml'}"
+        line = f"sopd {settings} {words}"
+        environ = {"_SOPD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        with quiet():
+            return CliRunner().invoke(root, [], prog_name="sopd", env=environ).stdout
+
+    assert offered("sop show wel") == "plain,welcome-30d\n"
+    assert offered("enrollment list --sop ") == "plain,other\nplain,welcome-30d\n"
+    (shell.folder / "sopd.toml").write_text("[broken", encoding="utf-8")
+    assert offered("sop show wel").strip() == ""
+
+
 def test_set_aside_callbacks_are_listed_and_replayed(shell: Shell, store: Store) -> None:
     add(store, Inbox, change_type="add_external_contact", userid="alice", external_userid="wmMei", fingerprint="1")
     aside = add(store, Inbox, state="set_aside", reason="not XML", fingerprint="2", body="<xml/>")
 
     assert ids(shell, "inbox", "list", "--state", "set_aside") == [aside.id]
     assert "body" not in shell.objects("inbox", "list")[0]
-    assert "1 callbacks" in shell("inbox", "replay", "--set-aside").stdout
+    assert "to be handled once more: 1" in shell("inbox", "replay", "--set-aside").stdout
     assert [row["state"] for row in shell.objects("inbox", "list")] == ["new", "new"]
     assert "no callback is set aside" in shell("inbox", "replay", "--set-aside", code=3).stderr
     assert "999" in shell("inbox", "replay", 999, code=3).stderr

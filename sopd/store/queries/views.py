@@ -39,6 +39,14 @@ class Where:
         return f" where {' and '.join(self._parts)}" if self._parts else ""
 
 
+RUNS_OF_CUSTOMER = (
+    "select x.id from enrollment x where x.sop_id in (select id from sop) and x.subject_id in"
+    " (select r.id from relation r where r.customer_id = ? union all select cast(? as bigint)) and x.customer_id = ?"
+)
+"""Every run of one customer, open or ended, through the index on (SOP, subject): a subject is one of the customer's
+relations, or the customer. Takes the customer's id three times."""
+
+
 class SopSummary(NamedTuple):
     """One line of `sop list`. `open`, `ended`: runs inside, and those that are over."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sopd.store.queries.views import Where
+from sopd.store.queries.views import RUNS_OF_CUSTOMER, Where
 from sopd.store.transaction import Transaction
 
 
@@ -31,7 +31,7 @@ class RunFilter:
             where.add(f"e.closed_at is null or e.state in ({', '.join('?' * len(self.states))})", *self.states)
         else:
             where.add("e.closed_at is null")
-        where.add("e.member_id = ?", self.member_id).add("e.customer_id = ?", self.customer_id)
+        where.add("e.member_id = ?", self.member_id).add(f"e.id in ({RUNS_OF_CUSTOMER})", *[self.customer_id] * 3)
         return where.add("e.entered_at >= ?", self.since)
 
 

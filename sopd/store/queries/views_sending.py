@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sopd.store.queries.views import Where
+from sopd.store.queries.views import RUNS_OF_CUSTOMER, Where
 from sopd.store.transaction import Transaction
 
 
@@ -28,7 +28,8 @@ class PushFilter:
         """The conditions, on `p`."""
         where = Where().among("p.sop_id", self.sop_ids).among("p.state", self.states)
         where.add("p.step_id = ?", self.step_id).add("p.member_id = ?", self.member_id)
-        where.add("p.customer_id = ?", self.customer_id).add("p.enrollment_id = ?", self.enrollment_id)
+        where.add(f"p.enrollment_id in ({RUNS_OF_CUSTOMER})", *[self.customer_id] * 3)
+        where.add("p.enrollment_id = ?", self.enrollment_id)
         where.add("p.dispatch_id = ?", self.dispatch_id).add("p.fired_at >= ?", self.since)
         if self.reason is not None:
             where.add("p.reason = ? or p.reason like ? or p.reason like ?", *_with_details(self.reason))
