@@ -10,6 +10,10 @@ from __future__ import annotations
 
 def main() -> None:
     """The console script `sopd`. Ends the process with one of the documented exit codes."""
+    import sys
+
     from sopd.cli.root import root
 
+    for stream in (sys.stdout, sys.stderr):  # a locale that has no Chinese, or no check mark, must not end a command
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     root(prog_name="sopd")

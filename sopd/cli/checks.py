@@ -18,6 +18,7 @@ from sopd.cli import instants, output
 from sopd.cli.desk import Desk
 from sopd.cli.failure import FAILED
 from sopd.cli.output import Column
+from sopd.cli.taming import tame
 from sopd.errors import ConfigError, SopdError
 from sopd.store.errors import StoreError
 
@@ -109,9 +110,9 @@ def _print(desk: Desk, findings: Sequence[Finding]) -> None:
     for finding in findings:
         sign, colour = _SIGNS[finding.verdict]
         line = Text(sign, style=colour).append(f" {desk.words.say(finding.check)}  ", style="bold")
-        parts.append(line.append(output.tame(finding.what), style=""))
+        parts.append(line.append(tame(finding.what), style=""))
         if finding.fix:
-            parts.append(Padding(Text(f"→ {output.tame(finding.fix)}"), (0, 0, 0, 4)))
+            parts.append(Padding(Text(f"→ {tame(finding.fix)}"), (0, 0, 0, 4)))
     wrong = sum(finding.verdict == "wrong" for finding in findings)
     said = desk.words.say("wrong: {count}", count=wrong) if wrong else desk.words.say("nothing is wrong")
     parts.append(Text(said, style="bold red" if wrong else "bold green"))

@@ -102,7 +102,12 @@ class Desk:
     @property
     def person(self) -> str:
         """Who does it, for the audit."""
-        return self.who or getpass.getuser()
+        if self.who:
+            return self.who
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            return f"uid {os.getuid()}"
 
     @property
     def output(self) -> Form:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import click
 
+from sopd.cli.taming import tame
 from sopd.errors import ConfigError, NotFound, SopdError
 
 FAILED, USAGE, NOT_FOUND = 1, 2, 3
@@ -52,7 +53,7 @@ def lines_of(error: SopdError) -> list[str]:
     lines = [*faults, f"sopd: {error.message}"]
     if isinstance(error, ConfigError):
         lines = [f"sopd: {error.message}", *(f"  {fault}" for fault in faults)]
-    return [*lines, f"  {error.hint}"] if error.hint else lines
+    return [tame(line) for line in ([*lines, f"  {error.hint}"] if error.hint else lines)]
 
 
 def _of_a_bug(error: Exception, debug: bool) -> list[str]:

@@ -7,9 +7,8 @@ cut: a table folds what is too wide, a pipe gets everything. What others wrote (
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +16,7 @@ import click
 
 from sopd.cli import instants
 from sopd.cli.desk import Desk
+from sopd.cli.taming import escaped, tame
 from sopd.cli.words import Words
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ Kind = Literal["text", "number", "instant", "state", "reason", "channel", "kind"
 
 UNFOLDED = 4000
 """Columns of a page that is not for a terminal."""
-
-# C0 and C1 controls, and the marks that turn the direction of what follows.
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_TSV = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 COLOURS: dict[str, str] = {
     "running": "green", "sent": "green", "done": "green", "normal_end": "green", "settled": "green", "active": "green",
@@ -48,11 +44,6 @@ class Column:
     key: str
     kind: Kind = "text"
     wide: bool = False
-
-
-def tame(text: str) -> str:
-    """Text that does nothing to a terminal but to be read."""
-    return _STEERING.sub("·", text)
 
 
 def listing(desk: Desk, columns: Sequence[Column], rows: Iterable[Any]) -> int:
@@ -114,12 +105,6 @@ def _field(column: Column, value: Any, words: Words, zone: str) -> str:
         return "yes" if value else "no"
     text = _worded(column.kind, value, words) if words.is_chinese else _text(value)
     return escaped(text)
-
-
-def escaped(text: str) -> str:
-    """A field of TSV: backslash, tab and line ends as \\\\, \\t, \\n, \\r; other controls as \\xNN."""
-    told = "".join(_TSV.get(each, each) for each in text)
-    return _STEERING.sub(lambda found: f"\\x{ord(found[0]):02x}", told)
 
 
 def _text(value: Any) -> str:
@@ -201,9 +186,16 @@ def _table(desk: Desk, columns: Sequence[Column], rows: Iterable[Any]) -> int:
 
 def note(desk: Desk, english: str, /, **values: object) -> None:
     """A sentence beside the rows, on standard error, so that a pipe gets rows only."""
-    click.echo(desk.words.say(english, **values), err=True)
+    click.echo(_said(desk, english, values), err=True)
 
 
 def say(desk: Desk, english: str, /, **values: object) -> None:
     """A sentence that is itself the answer, on standard output."""
-    click.echo(desk.words.say(english, **values))
+    click.echo(_said(desk, english, values))
+
+
+def _said(desk: Desk, english: str, values: Mapping[str, object]) -> str:
+    """A sentence; names in it cannot steer the terminal."""
+    return desk.words.say(
+        english, **{key: tame(value) if isinstance(value, str) else value for key, value in values.items()}
+    )

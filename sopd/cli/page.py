@@ -15,7 +15,8 @@ from rich.text import Text
 
 from sopd.cli import instants, output
 from sopd.cli.desk import Desk
-from sopd.cli.output import COLOURS, Column, tame
+from sopd.cli.output import COLOURS, Column
+from sopd.cli.taming import tame
 from sopd.cli.words import Words
 
 INDENT = 2

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sopd.store import Transaction
 
 TO_COME, NEVER_CAME, PARKED = "to come", "never came", "parked"
+AHEAD = (TO_COME, PARKED)
 TASK_ENDS = ("task cancelled", "task failed", "task needs_operator")
 
 
@@ -34,7 +35,9 @@ TASK_ENDS = ("task cancelled", "task failed", "task needs_operator")
 class StepLine:
     """One step of the run. `state` is its push's, else `to come`, `never came`, or `parked` (due while paused).
 
-    due_at: when it fell or falls due. may_send_at: when it may go out at the earliest, where that is later.
+    due_at: when it fell or falls due. may_send_at: when it may go out at the earliest, where that is later. Of a push
+    that is not settled: waits_until, when planning looks again; task_at and expires_at, when its task is given to the
+    member and when that is of no use any more.
     """
 
     no: int
@@ -50,6 +53,9 @@ class StepLine:
     push: int | None
     waits_until: Instant | None = None
     task_state: str | None = None
+    task_at: Instant | None = None
+    expires_at: Instant | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     tasks = _tasks(tx, pushes)
     tags = [] if run.closed_at is None else views_runs.tag_writes(tx, run.relation_id, run.closed_at)
     customer = finding.customer(tx, run.customer)
-    steps = tuple(_steps(program, run, {push.step: push for push in pushes}))
+    steps = tuple(_steps(program, run, {push.step: push for push in pushes}, tasks))
     of_tasks = list(_of_tasks(tasks, pushes))
     # What happens at one instant is told in this order: a task ends, so its pushes settle, so other things follow.
     events = [
@@ -126,16 +132,15 @@ def _tasks(tx: Transaction, pushes: Iterable[PushRow]) -> dict[int, TaskRow]:
 # -- the steps ---------------------------------------------------------------------------------------------------------
 
 
-def _steps(program: Program, run: RunRow, pushes: dict[str, PushRow]) -> Iterator[StepLine]:
+def _steps(
+    program: Program, run: RunRow, pushes: dict[str, PushRow], tasks: dict[int, TaskRow]
+) -> Iterator[StepLine]:
     times = schedule.of(program, run.anchor_at, run.entered_at)
     following = schedule.next_index(program, run.state)
     for step in program.steps:
         push = pushes.get(step.id)
         if push is not None:
-            yield StepLine(
-                step.index + 1, step.id, step.channel, push.state, push.due_at, None, push.sent_at, push.reason,
-                push.mark, push.task, push.id, push.plan_at, push.task_state,
-            )  # fmt: skip
+            yield _fired(step.index + 1, push, tasks.get(push.task or 0))
             continue
         due_at = times.dues[step.index]
         if step.index == following and run.due_at is not None:
@@ -147,6 +152,14 @@ def _steps(program: Program, run: RunRow, pushes: dict[str, PushRow]) -> Iterato
             step.index + 1, step.id, step.channel, state, due_at, _may_send(program, step.index, due_at), None, None,
             None, None, None,
         )  # fmt: skip
+
+
+def _fired(no: int, push: PushRow, task: TaskRow | None) -> StepLine:
+    return StepLine(
+        no, push.step, push.channel, push.state, push.due_at, None, push.sent_at, push.reason, push.mark, push.task,
+        push.id, push.plan_at, push.task_state, task.send_at if task else None, push.expires_at,
+        push.settled_at is None,
+    )  # fmt: skip
 
 
 def _may_send(program: Program, index: int, due_at: Instant) -> Instant | None:

@@ -16,6 +16,7 @@ from sopd.cli.desk import Desk
 from sopd.cli.output import Column, plain
 from sopd.cli.page import Page, joined
 from sopd.cli.story import Event, StepLine, Story
+from sopd.cli.taming import tame
 from sopd.cli.words import Words
 
 STEPS = (
@@ -23,7 +24,9 @@ STEPS = (
     Column("due_at", "instant"), Column("may_send_at", "instant", wide=True), Column("sent_at", "instant"),
     Column("task", "number"), Column("reason", "reason"), Column("mark", "reason", wide=True),
     Column("push", "number", wide=True), Column("waits_until", "instant", wide=True), Column("task_state", wide=True),
+    Column("task_at", "instant", wide=True), Column("expires_at", "instant", wide=True),
 )  # fmt: skip
+MARK = Column("mark", "reason")
 
 
 def show(desk: Desk, enrollment_id: int) -> None:
@@ -38,7 +41,7 @@ def show(desk: Desk, enrollment_id: int) -> None:
     page.title(f"#{told.run.id}", told.run.name, told.run.customer)
     page.facts(_facts(page, told))
     page.section("Steps")
-    page.table(STEPS, told.steps)
+    page.table([*STEPS, MARK] if any(line.mark for line in told.steps) else STEPS, told.steps)
     page.section("What happened")
     _past(page, told)
     if told.run.closed_at is None:
@@ -64,6 +67,7 @@ def _facts(page: Page, told: Story) -> list[tuple[str, str | Text | None]]:
         ("entered_at", joined([entered, words.cause(run.cause)])),
         ("anchor_at", anchor if anchor != entered else None),
         ("closed_at", _end(page, told)),
+        ("push", joined([_open_push(page, told, line) for line in told.steps if line.is_open], "; ") or None),
         ("next_step", _next(page, told)),
         ("early_end", joined([describing.rule(early["when"]), describing.end(early)]) if early else None),
     ]
@@ -93,6 +97,13 @@ def _end(page: Page, told: Story) -> Text | None:
         return None
     by = page.words.say("by {who}", who=run.ended_by) if run.ended_by else None
     return joined([page.at(run.closed_at), page.words.sentence(run.reason), by])
+
+
+def _open_push(page: Page, told: Story, line: StepLine) -> Text:
+    """The push that is under way: its state and why it is there."""
+    reason = page.words.sentence(line.reason)
+    task = page.words.say("task {task}", task=line.task) if line.task is not None else None
+    return joined([step_label(page.words, told, line.step), page.state(line.state), reason, task])
 
 
 def _next(page: Page, told: Story) -> str | None:
@@ -131,7 +142,7 @@ def sentence_of(page: Page, told: Story, event: Event) -> Text:
     """One event in words."""
     say = _SAID.get(event.what)
     text = say(page, told, event) if say else f"{event.what} {event.reason or ''}"
-    return Text(output.tame(text), style="" if event.what in ("entered", "fired", "sent", "ended") else "dim")
+    return Text(tame(text), style="" if event.what in ("entered", "fired", "sent", "ended") else "dim")
 
 
 def _label(page: Page, told: Story, event: Event) -> str:
@@ -222,12 +233,30 @@ _SAID: dict[str, Callable[[Page, Story, Event], str]] = {
 
 def _future(page: Page, told: Story) -> None:
     held = told.next.what == "paused"
-    for line in told.steps:
-        if line.state in (story.TO_COME, story.PARKED):
-            page.line(_coming(page, told, line, held))
+    lines = [(line.due_at, _coming(page, told, line, held)) for line in told.steps if line.state in story.AHEAD]
+    lines += [found for line in told.steps if line.is_open and (found := _under_way(page, told, line))]
+    for _, text in sorted(lines, key=lambda each: each[0]):
+        page.line(text)
     actions = describing.end(told.definition.get("normal_end"))
     last = page.words.say("then the normal end: {actions}" if actions else "then the normal end", actions=actions)
     page.line(Text(last, style="dim"))
+
+
+def _under_way(page: Page, told: Story, line: StepLine) -> tuple[int, Text] | None:
+    """What an open push waits for, and until when; None if nobody can say."""
+    words, label = page.words, step_label(page.words, told, line.step)
+    if line.waits_until is not None:
+        at, text = line.waits_until, words.say("{step} is looked at again", step=label)
+    elif line.state == "planned" and line.task_at is not None:
+        member = told.run.member
+        at, text = line.task_at, words.say("{step}: {member} is given task {task}", step=label, member=member,
+                                           task=line.task)  # fmt: skip
+    elif line.state == "requested" and line.expires_at is not None:
+        at, text = line.expires_at, words.say("{step} expires unless {member} confirms task {task}", step=label,
+                                              member=told.run.member, task=line.task)  # fmt: skip
+    else:
+        return None
+    return at, Text(page.at(at)).append(f"     {text}")
 
 
 def _coming(page: Page, told: Story, line: StepLine, held: bool) -> Text:

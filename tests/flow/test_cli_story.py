@@ -115,6 +115,15 @@ def test_the_page_reads_like_a_story_in_both_languages(played: Played, shell: Sh
         assert line in chinese
 
 
+def test_a_task_that_is_out_is_told_with_the_instant_it_expires(played: Played, shell: Shell) -> None:
+    page = lines_of(shell("enrollment", "show", run_of(shell, "wmMei")).stdout)
+    listed = shell.objects("dispatch", "list", "--state", "open")[0]
+
+    assert f"push step 2/4 first · requested · task {listed['id']}" in page
+    assert f"2026-03-05 00:00 step 2/4 first expires unless alice confirms task {listed['id']}" in page
+    assert page.index("then the normal end: +结果/未转化") == len(page) - 1
+
+
 def test_an_early_end_is_told_with_its_tags_and_what_never_came(played: Played, shell: Shell) -> None:
     played.confirm()
     played.rig.run_until(at("2026-03-04 12:00"))

@@ -110,6 +110,13 @@ def test_chinese_stands_in_straight_columns(town: Town, shell: Shell) -> None:
     assert "满足提前结束条件: tag 结果/已下单" in rows[0]
 
 
+def test_no_name_steers_a_terminal_from_a_page_or_an_answer(town: Town, shell: Shell) -> None:
+    for words in (("customer", "show", "wmTab"), ("customer", "mute", "wmTab"), ("enrollment", "show", town.tab.id)):
+        answer = shell(*words, code=1 if words[0] == "enrollment" else 0)
+
+        assert "\x1b" not in answer.output and "\x07" not in answer.output
+
+
 def test_json_is_the_same_in_every_language(town: Town, shell: Shell) -> None:
     assert shell("--lang", "zh", "enrollment", "list", "--json").stdout == shell("enrollment", "list", "--json").stdout
 
