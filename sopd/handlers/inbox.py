@@ -19,6 +19,7 @@ from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.customers import Loss
 from sopd.handlers.inbox_reading import Faulty, LibraryChanged, Unused, Wish, read
+from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside, take_back
 from sopd.store.queries import inbox as queries
 from sopd.store.queries import people, reading_jobs
@@ -89,19 +90,35 @@ def _clean(text: str) -> str:
 
 
 def _digest(app: App, ids: Sequence[int]) -> int:
+    """First what asks for a reading, then what ended, each in its own transaction.
+
+    Re-reads are marked without holding anything else, so they can wait for nobody who waits for them.
+    """
     with app.store.transaction() as tx:
-        rows = queries.lock_new(tx, ids)
-        wishes = [(row.id, read(row)) for row in rows]
-        faulty = [(inbox_id, wish.reason) for inbox_id, wish in wishes if isinstance(wish, Faulty)]
-        for inbox_id, reason in faulty:
-            put_aside(tx, "inbox", str(inbox_id), reason)
-        queries.close(tx, [(inbox_id, *_outcome(wish)) for inbox_id, wish in wishes])
-        queries.mark(tx, _merged(wish for _, wish in wishes if isinstance(wish, Mark)))
-        if any(isinstance(wish, LibraryChanged) for _, wish in wishes):
-            reading_jobs.want(tx, "tags")
-            tx.after_commit(partial(app.ring, "jobs"))
+        wishes = [(row.id, read(row)) for row in queries.lock_new(tx, ids)]
+        _note(tx, app, [(inbox_id, wish) for inbox_id, wish in wishes if not isinstance(wish, Loss)])
+    ended = [inbox_id for inbox_id, wish in wishes if isinstance(wish, Loss)]
+    if ended:
+        _end(app, ended)
+    return len(wishes)
+
+
+def _note(tx: Transaction, app: App, wishes: Sequence[tuple[int, Wish]]) -> None:
+    for inbox_id, wish in wishes:
+        if isinstance(wish, Faulty):
+            put_aside(tx, "inbox", str(inbox_id), wish.reason)
+    queries.close(tx, [(inbox_id, *_outcome(wish)) for inbox_id, wish in wishes])
+    queries.mark(tx, _merged(wish for _, wish in wishes if isinstance(wish, Mark)))
+    if any(isinstance(wish, LibraryChanged) for _, wish in wishes):
+        reading_jobs.want(tx, "tags")
+        tx.after_commit(partial(app.ring, "jobs"))
+
+
+def _end(app: App, ids: Sequence[int]) -> None:
+    with app.store.transaction() as tx:
+        wishes = [(row.id, read(row)) for row in queries.lock_new(tx, ids)]
+        queries.close(tx, [(inbox_id, "done", None) for inbox_id, _ in wishes])
         follow(tx, app, customers.lost(tx, app, [wish for _, wish in wishes if isinstance(wish, Loss)]))
-        return len(rows)
 
 
 def _outcome(wish: Wish) -> tuple[str, str | None]:

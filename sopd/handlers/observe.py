@@ -31,7 +31,7 @@ SHOWS_TAGS: tuple[Verdict, ...] = (*BEGINS, "back", "same")
 
 @dataclass(frozen=True)
 class Page:
-    """Sightings with what they are judged by; `ids` of relations, those made just now too."""
+    """Sightings, what they are judged by (locked) and their verdicts; ids of their members and customers."""
 
     seen: dict[Pair, Sighting]
     known: dict[Pair, Known]
@@ -57,8 +57,9 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         changes, pending = _take_tags(tx, page, ids)
         happened = customers.end_runs(tx, app, lost_by)
         happened += enrollments.admit(tx, app, _begun(page, ids))
-        _finish(tx, app, page, pending)
         follow(tx, app, happened + Consequences(tag_changes=tuple(changes)))
+        # Last: others mark re-reads while they hold what has been locked above.
+        _finish(tx, app, page, pending)
 
 
 def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:

@@ -178,6 +178,7 @@ def finish(tx: Transaction, done: Sequence[tuple[str, str, int]]) -> None:
     """Take out re-reads that are done, given as (userid, external_userid, mark); one marked since then is due again."""
     if not done:
         return
+    _lock(tx, [(userid, external_userid) for userid, external_userid, _ in done])
     given = tx.table({**_PAIR, "mark": "bigint"}, done)
     tx.run(
         "delete from dirty where (userid, external_userid, mark) in"
@@ -195,6 +196,7 @@ def postpone(tx: Transaction, rows: Sequence[tuple[str, str, int | None, str]]) 
     """Give leases back, as (userid, external_userid, when to try again or None, why)."""
     if not rows:
         return
+    _lock(tx, [(userid, external_userid) for userid, external_userid, _, _ in rows])
     given = tx.table({**_PAIR, "act_at": "bigint", "reason": "text"}, rows)
     tx.run(
         f"update dirty set act_at = n.act_at, lease_until = null, reason = n.reason from {given.sql} n"
@@ -213,3 +215,15 @@ def wake(tx: Transaction, relation_ids: Iterable[int]) -> int:
         f" where r.id in (select id from {given.sql} g))",
         (tx.now, PENDING, *given.params),
     )
+
+
+def _lock(tx: Transaction, pairs: Iterable[Pair]) -> None:
+    """Lock these rows in the order in which `mark` writes them, so that neither waits for the other crosswise."""
+    locking = tx.for_update("dirty")
+    if locking:
+        given = tx.table(_PAIR, sorted(set(pairs)))
+        tx.rows(
+            "select 1 from dirty where (userid, external_userid) in"
+            f" (select userid, external_userid from {given.sql} g) order by userid, external_userid{locking}",
+            given.params,
+        )
