@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from sopd.handlers import requests
 from sopd.handlers.app import App
@@ -24,20 +25,28 @@ def run_once(app: App) -> int:
     by_owner: defaultdict[str, list[Request]] = defaultdict(list)
     for request in requests.take(app, claims):
         by_owner[request.userid].append(request)
-    made = read_many(lambda userid: [_create(app, request) for request in by_owner[userid]], by_owner)
-    answers = [answer for some in made.values.values() for answer in some if answer is not None]
-    if answers:
-        requests.answered(app, answers)
+    answers: list[Answer] = []
+    try:
+        read_many(lambda userid: _create_all(app, by_owner[userid], answers), by_owner)
+    finally:  # whatever broke off: a task that was made is recorded, or it would have to be looked for
+        if answers:
+            requests.answered(app, answers)
     return len(claims)
 
 
-def _create(app: App, request: Request) -> Answer | None:
-    """The call for one task, or None if it is not ours any more. Its failure is an answer, not an error."""
+def _create_all(app: App, wanted: Sequence[Request], answers: list[Answer]) -> None:
+    for request in wanted:
+        _create(app, request, answers)
+
+
+def _create(app: App, request: Request, answers: list[Answer]) -> None:
+    """The call for one task, unless it is not ours any more. Its failure is an answer, not an error."""
     if not requests.begin(app, request):
-        return None
+        return
     said = request.content
     try:
         made = app.wecom.create_mass_send(MassSend(request.userid, request.recipients, said.text, said.attachments))
     except WeComFailure as failure:
-        return Answer(request, failure=failure)
-    return Answer(request, made=made)
+        answers.append(Answer(request, failure=failure))
+    else:
+        answers.append(Answer(request, made=made))

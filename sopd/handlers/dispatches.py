@@ -65,7 +65,10 @@ class Memory:
 
 @dataclass
 class Task:
-    """One locked dispatch and what becomes of it. `words`: what its pushes are to be told, in order."""
+    """One locked dispatch and what becomes of it.
+
+    words: what its pushes are to be told, in order. strangers: customers who turned out to be no friends of the member.
+    """
 
     row: TaskRow
     state: str
@@ -81,6 +84,7 @@ class Task:
     polls: int
     memory: Memory
     words: list[PushEvent] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     alert: bool = False
     reissue: bool = False
 

@@ -22,14 +22,13 @@ from sopd.commands import ResolveDispatch
 from sopd.errors import NotFound, Refused
 from sopd.handlers import contents, dispatches, pushes, refusals, requests, task_pushes
 from sopd.handlers.app import App
-from sopd.handlers.consequences import follow
 from sopd.handlers.dispatches import Task
 from sopd.store import Transaction
 from sopd.store.batch import in_halves
+from sopd.store.queries import audit
 from sopd.store.queries import dispatches as queries
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries.dispatches import Inside
-from sopd.store.queries.sops import audit
 from sopd.wecom.errors import WeComFailure
 
 LEASE_MS = 180 * SECOND_MS
@@ -127,7 +126,7 @@ def _record(app: App, findings: Sequence[Finding]) -> None:
             _judge(task, by_id[task.row.id], tx.now)
         dispatches.save(tx, tasks)
         told = [task for task in tasks if task.words or task.alert]
-        follow(tx, app, task_pushes.tell(tx, app, told, queries.inside(tx, [task.row.id for task in told])))
+        task_pushes.settle(tx, app, told, queries.inside(tx, [task.row.id for task in told]))
         tx.after_commit(lambda: app.ring("collect"))
 
 
@@ -184,7 +183,7 @@ def resolve(app: App, command: ResolveDispatch) -> int:
         told = [pushes.Told(one, _resolved(one, command, tx.now)) for one in rows]
         pushes.tell(tx, told)
         queries.note_sent(tx, [(one.push.id, tx.now) for one in told if one.decision.state == "sent"])
-        audit(tx, command.who, "dispatch resolve", str(task.row.id), json.dumps({"sent": command.sent}))
+        audit.write(tx, command.who, "dispatch resolve", str(task.row.id), json.dumps({"sent": command.sent}))
         return len(told)
 
 

@@ -87,11 +87,11 @@ def _record(app: App, outcomes: Sequence[Outcome]) -> None:
         queries.finish(tx, [_finished(one, tx.now) for one in mine])
         if over:
             queries.wake_next(tx, [one.write.act.relation_id for one in over])
+        follow(tx, app, Consequences(tag_changes=tuple(changes)))
         strangers = sorted({_pair(one) for one in over if refusals.errcode_of(one.failure) in refusals.STRANGERS})
-        if strangers:
+        if strangers:  # last, because others mark re-reads while they hold what is locked above
             inbox.mark(tx, [inbox.Mark(*pair, "result") for pair in strangers])
             tx.after_commit(partial(app.ring, "intake"))
-        follow(tx, app, Consequences(tag_changes=tuple(changes)))
 
 
 def _pair(one: Outcome) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def _answered(app: App, answers: Sequence[Answer]) -> None:
             one._replace(reason=LEFT_OUT) if (one.dispatch_id, one.external_userid) in left_out else one
             for one in queries.inside(tx, [task.row.id for task in heard if task.words])
         ]
-        follow(tx, app, task_pushes.tell(tx, app, heard, rows))
+        task_pushes.settle(tx, app, heard, rows)
         tx.after_commit(lambda: app.ring("collect"))
 
 

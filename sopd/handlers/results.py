@@ -19,7 +19,6 @@ from machines.dispatch.life import CANCELLING, CONFIRMED, FAILED, REQUESTED, RER
 from machines.events import Claimed, ExpireDue, Polled
 from sopd.handlers import dispatches, refusals, task_pushes
 from sopd.handlers.app import App
-from sopd.handlers.consequences import follow
 from sopd.handlers.dispatches import Task
 from sopd.handlers.task_pushes import LEFT_OUT, WINDOW_FULL, Report, status_of
 from sopd.store.batch import in_halves
@@ -28,9 +27,10 @@ from sopd.store.queries.dispatches import Inside
 from sopd.wecom.errors import WeComFailure
 from sopd.wecom.sends import SendResult
 
-LEASE_MS = 180 * SECOND_MS
-MOST_TASKS = 40
-MOST_RELATIONS = 300
+LEASE_MS = 300 * SECOND_MS
+"""A whole round, even if every call takes all the time it may."""
+MOST_TASKS = 30
+MOST_RELATIONS = 100
 """Relations read again in one round: each is a call of its own."""
 
 Key = tuple[int, str]
@@ -93,7 +93,7 @@ def claim(app: App) -> tuple[list[Look], list[Key]]:
 
 
 def unsettled(app: App, pairs: Sequence[Key]) -> list[Key]:
-    """Those of these (task, customer) whose push still waits for a word: a status that was heard before costs nothing."""
+    """Those of these (task, customer) whose push still waits for a word: what was heard before costs no call."""
     with app.store.reading() as tx:
         return queries.still_inside(tx, pairs)
 
@@ -127,7 +127,7 @@ def _record(app: App, friends: Mapping[Key, bool], readings: Sequence[Reading]) 
         dispatches.save(tx, tasks)
         rows = [one for task in tasks for one in inside.get(task.row.id, ())]
         if rows:
-            follow(tx, app, task_pushes.tell(tx, app, tasks, rows, reports))
+            task_pushes.settle(tx, app, tasks, rows, reports)
 
 
 def _by_task(rows: Sequence[Inside]) -> dict[int, list[Inside]]:

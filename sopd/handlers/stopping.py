@@ -20,7 +20,6 @@ from machines.events import CancelAnswered, Doubtful, Reread, Throttled
 from machines.events import Reading as Shown
 from sopd.handlers import dispatches, refusals, task_pushes
 from sopd.handlers.app import App
-from sopd.handlers.consequences import follow
 from sopd.handlers.dispatches import Task
 from sopd.handlers.results import Look
 from sopd.store import Transaction
@@ -144,5 +143,5 @@ def _write(tx: Transaction, app: App, tasks: Sequence[Task]) -> None:
     dispatches.save(tx, tasks)
     told = [task for task in tasks if task.words or task.alert]
     if told:
-        follow(tx, app, task_pushes.tell(tx, app, told, queries.inside(tx, [task.row.id for task in told])))
+        task_pushes.settle(tx, app, told, queries.inside(tx, [task.row.id for task in told]))
     tx.after_commit(lambda: app.ring("collect"))

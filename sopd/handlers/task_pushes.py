@@ -31,6 +31,7 @@ from machines.reasons import NOT_CONFIRMED, REFUSED_BY_WECOM, REISSUE, SOP_PAUSE
 from machines.slots import creation_minute
 from sopd.handlers import planning, pushes
 from sopd.handlers.app import App
+from sopd.handlers.consequences import follow
 from sopd.handlers.dispatches import Task
 from sopd.handlers.happened import Consequences
 from sopd.store import Transaction
@@ -65,7 +66,6 @@ class Heard:
     full: list[int] = field(default_factory=list)
     paused: list[int] = field(default_factory=list)
     again: list[Inside] = field(default_factory=list)
-    strangers: list[tuple[str, str]] = field(default_factory=list)
 
 
 def status_of(report: Report | None) -> int:
@@ -100,6 +100,24 @@ def tell(
     return happened + _settle_for_order(tx, alarmed) if alarmed else happened
 
 
+def settle(
+    tx: Transaction,
+    app: App,
+    tasks: Sequence[Task],
+    rows: Sequence[Inside],
+    reports: Mapping[tuple[int, str], Report] | None = None,
+) -> None:
+    """`tell`, all that follows for the runs, and at last the relations to be read again (D8).
+
+    Last, because others mark re-reads while they hold what is locked before.
+    """
+    follow(tx, app, tell(tx, app, tasks, rows, reports))
+    pairs = sorted({(task.row.userid, name) for task in tasks for name in task.strangers})
+    if pairs:
+        inbox.mark(tx, [inbox.Mark(*pair, "result") for pair in pairs])
+        tx.after_commit(lambda: app.ring("intake"))
+
+
 def facts_of(one: Inside, task: Task) -> PushFacts:
     """What a push's decision may look at."""
     retired = task.state == CANCELLED
@@ -128,7 +146,7 @@ def _paused(tx: Transaction, tasks: Sequence[Task]) -> set[int]:
 
 def _hear(heard: Heard, task: Task, one: Inside, report: Report | None, now: Instant) -> None:
     first = [word for word in task.words if not isinstance(word, ResultUnreported)]
-    last = [word for word in task.words if isinstance(word, ResultUnreported)]
+    last: list[PushEvent] = [word for word in task.words if isinstance(word, ResultUnreported)]
     if task.reissue:
         last.append(PushPlanned() if now < task.row.expires_at else PushExpired(NOT_CONFIRMED))
     status = status_of(report)
@@ -138,7 +156,7 @@ def _hear(heard: Heard, task: Task, one: Inside, report: Report | None, now: Ins
     if report is not None and status == SENT:
         first.append(ResultSent(report.sent_at or now))
     elif status:
-        heard.strangers.append((task.row.userid, one.external_userid))
+        task.strangers.append(one.external_userid)
         first.append(ResultNotFriend())
     _fold(heard, one, (*first, *last), facts_of(one, task))
 
@@ -175,9 +193,6 @@ def _write(tx: Transaction, app: App, heard: Heard) -> Consequences:
         happened += planning.quota_full(tx, app, heard.full)
     if heard.paused:
         happened += planning.back(tx, app, heard.paused, SOP_PAUSED)
-    if heard.strangers:
-        inbox.mark(tx, [inbox.Mark(*pair, "result") for pair in sorted(set(heard.strangers))])
-        tx.after_commit(lambda: app.ring("intake"))
     return happened
 
 

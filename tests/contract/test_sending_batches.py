@@ -65,8 +65,10 @@ def test_claiming_and_recording_creates_costs_the_same_for_few_and_for_many(stor
         taken: list[requests.Request] = []
         take = statements(store, lambda: taken.extend(requests.take(desk.app, claims)))
         assert len(taken) == tasks
-        answers = [relay._create(desk.app, request) for request in taken]
-        answered = statements(store, lambda: requests.answered(desk.app, [one for one in answers if one]))
+        answers: list[requests.Answer] = []
+        for request in taken:
+            relay._create(desk.app, request, answers)
+        answered = statements(store, lambda: requests.answered(desk.app, answers))
         assert desk.dispatches() == ["requested"] * tasks
         return take, answered
 

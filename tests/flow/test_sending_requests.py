@@ -330,7 +330,7 @@ def test_a_relay_that_dies_after_its_call_leaves_a_task_that_is_found(store: Sto
     desk.run_until(TUESDAY - 1)
     desk._go_to(TUESDAY)
     [request] = requests.take(desk.app, requests.lease(desk.app))
-    relay._create(desk.app, request)
+    relay._create(desk.app, request, [])
     desk.run_for(minutes=3)
 
     assert len(desk.tasks) == 1

@@ -191,7 +191,7 @@ def reissue(tx: Transaction, rows: Sequence[dict[str, object]]) -> dict[int, int
 
 def clear_due(tx: Transaction, dispatch_id: int) -> int | None:
     """Take a task out of the due work before it is set aside; returns what its due column held."""
-    held = tx.value("select act_at from dispatch where id = ?", (dispatch_id,))
+    held: int | None = tx.value("select act_at from dispatch where id = ?", (dispatch_id,))
     tx.run("update dispatch set act_at = null, lease_until = null where id = ?", (dispatch_id,))
     return held
 

@@ -162,6 +162,6 @@ def settle_unknown(tx: Transaction, push_ids: Iterable[int], reason: str) -> lis
 
 def clear_due(tx: Transaction, outbox_id: int) -> int | None:
     """Take a row out of the due work before it is set aside; returns what its due column held."""
-    held = tx.value("select act_at from outbox where id = ?", (outbox_id,))
+    held: int | None = tx.value("select act_at from outbox where id = ?", (outbox_id,))
     tx.run("update outbox set act_at = null, lease_until = null where id = ?", (outbox_id,))
     return held
