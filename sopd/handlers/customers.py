@@ -21,8 +21,8 @@ from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
+from sopd.store.queries import audit, inbox, people
 from sopd.store.queries import enrollments as run_queries
-from sopd.store.queries import inbox, people
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.people import Known, Named
 
@@ -121,7 +121,7 @@ def mute(app: App, command: MuteCustomer) -> None:
         customer_id = people.mute(tx, command.external_userid, tx.now if command.muted else None)
         if customer_id is None:
             raise _no_customer(command.external_userid)
-        people.audit(tx, command.who, "mute" if command.muted else "unmute", f"customer/{command.external_userid}")
+        audit.write(tx, command.who, f"customer {'mute' if command.muted else 'unmute'}", command.external_userid)
         if command.muted:
             runs = run_queries.lock(tx, people.runs_of_customer(tx, customer_id))
             left = pushes.open_pushes(tx, [run.id for run in runs])
@@ -141,8 +141,8 @@ def tag(app: App, command: TagRelation) -> None:
             raise Refused("; ".join(found.faults.values()))
         relation = _relation(tx, command.external_userid, command.userid)
         detail = json.dumps({"add": command.add, "remove": command.remove}, ensure_ascii=False)
-        target = f"customer/{command.external_userid}@{command.userid}"
-        audit_id = people.audit(tx, command.who, "tag", target, detail)
+        target = f"{command.external_userid}@{command.userid}"
+        audit_id = audit.write(tx, command.who, "customer tag", target, detail)
         add, remove = ([found.tag_ids[name] for name in names] for names in (command.add, command.remove))
         changes = tags.write(tx, app, [(relation.id, add, remove)], f"audit/{audit_id}")
         follow(tx, app, Consequences(tag_changes=tuple(changes)))

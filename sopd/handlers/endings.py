@@ -11,8 +11,8 @@ from sopd.errors import NotFound, Refused
 from sopd.handlers import enrollments, tag_library
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
+from sopd.store.queries import audit
 from sopd.store.queries import enrollments as queries
-from sopd.store.queries import sops
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,5 @@ def end_by_operator(app: App, command: EndEnrollments) -> Ended:
             remove_tags=tuple(tags.tag_ids[name] for name in command.remove_tags),
         )
         follow(tx, app, enrollments.end(tx, app, ended, event, by=command.who))
-        sops.audit(tx, command.who, "enrollment end", ",".join(map(str, ended)), json.dumps({"why": command.why}))
+        audit.write(tx, command.who, "enrollment end", ",".join(map(str, ended)), json.dumps({"why": command.why}))
         return Ended(ended, tuple(one for one in wanted if one not in ended))

@@ -21,8 +21,8 @@ from sopd.handlers.customers import Loss
 from sopd.handlers.inbox_reading import Faulty, LibraryChanged, Unused, Wish, read
 from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside, take_back
+from sopd.store.queries import audit, reading_jobs
 from sopd.store.queries import inbox as queries
-from sopd.store.queries import people, reading_jobs
 from sopd.store.queries.inbox import Mark
 from sopd.wecom.callbacks import CallbackEvent
 
@@ -61,7 +61,7 @@ def replay(app: App, command: ReplayInbox) -> None:
         if unknown:
             raise NotFound(f"the inbox has no callback {', '.join(map(str, unknown))}", "`sopd inbox list` shows them")
         take_back(tx, "inbox", [str(inbox_id) for inbox_id in found])
-        people.audit(tx, command.who, "replay", f"inbox/{','.join(map(str, sorted(found)))}")
+        audit.write(tx, command.who, "inbox replay", ",".join(map(str, sorted(found))))
         tx.after_commit(partial(app.ring, "fast"))
         tx.after_commit(partial(app.ring, "intake"))
 

@@ -20,6 +20,7 @@ from sopd.handlers import dispatches, pushes, versions
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.store import Transaction
+from sopd.store.queries import audit
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import jobs as job_queries
 from sopd.store.queries import pushes as push_queries
@@ -67,7 +68,7 @@ def apply(app: App, command: ApplySop) -> Applied:
                 return Applied(sop.key, current.number, False)
         version = queries.add_version(tx, sop, command.name, command.text, program, command.who)
         queries.use_version(tx, sop.id, version.id, written.title)
-        queries.audit(tx, command.who, "sop apply", sop.key, json.dumps({"version": version.number}))
+        audit.write(tx, command.who, "sop apply", sop.key, json.dumps({"version": version.number}))
         return Applied(sop.key, version.number, True)
 
 
@@ -159,7 +160,7 @@ def _move(
 ) -> Moved:
     before = queries.inside(tx, sop.id)
     queries.set_state(tx, sop.id, decision.state, column)
-    queries.audit(tx, who, verb, sop.key, json.dumps(before._asdict()))
+    audit.write(tx, who, verb, sop.key, json.dumps(before._asdict()))
     return Moved(sop.key, decision.state, before)
 
 

@@ -13,6 +13,7 @@ from importlib import resources
 from .engine import Store
 from .errors import NewerSchema, NoSchema, OlderSchema
 from .filelock import hold
+from .sqlite import Sqlite
 from .transaction import Transaction
 
 _ADVISORY = 7_316_002_017  # any number of our own: two runners on PostgreSQL meet here
@@ -93,6 +94,8 @@ def migrate(store: Store) -> list[str]:
     """
     done: list[str] = []
     with hold(store):
+        if isinstance(store.dialect, Sqlite):  # made here, so that only its owner may read the people in it
+            store.dialect.path.touch(0o600)
         while (name := _apply_next(store)) is not None:
             done.append(name)
     return done

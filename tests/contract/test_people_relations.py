@@ -507,8 +507,8 @@ def test_a_tag_by_hand_reaches_wecom_and_ends_a_run(town: Town) -> None:
     assert ended == [("alice", "wm1", "early_end", f"early end: tag {BOUGHT}")]
     assert town.friends() == town.true_friends()
     assert town.tags_of("alice", "wm1") == {BOUGHT, PRICE}
-    assert all_rows(town.store, Audit, "who", "verb", "target", where="verb = 'tag'") == [
-        ("mei", "tag", "customer/wm1@alice")
+    assert all_rows(town.store, Audit, "who", "verb", "target", where="verb = 'customer tag'") == [
+        ("mei", "customer tag", "wm1@alice")
     ]
 
 
@@ -530,7 +530,7 @@ def test_a_tag_by_hand_that_cannot_be_is_refused(
         customers.tag(town.app, command)
 
     assert town.tags_of("alice", "wm1") == set()
-    assert all_rows(town.store, Audit, where="verb = 'tag'") == []
+    assert all_rows(town.store, Audit, where="verb = 'customer tag'") == []
 
 
 def test_muting_keeps_its_first_instant_and_keeps_customers_out(town: Town) -> None:

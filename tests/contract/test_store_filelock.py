@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,11 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
     store = Store.open("sqlite:////nowhere/x.db")
     with pytest.raises(Unreachable, match=r"cannot write /nowhere/x\.db\.lock"), hold(store):
         pass
+
+
+def test_a_new_database_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/new.db")
+    migrate(store)
+
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}["new.db"] == "0o600"
+    store.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sopd.store.tables import Audit, Customer, Member, Relation
+from sopd.store.tables import Customer, Member, Relation
 from sopd.store.transaction import Transaction
 
 Pair = tuple[str, str]
@@ -225,12 +225,6 @@ def runs_of_customer(tx: Transaction, customer_id: int) -> list[int]:
     """The open enrollments of a customer, through whichever relation."""
     return [row[0] for row in tx.rows("select id from enrollment where closed_at is null and customer_id = ?",
                                       (customer_id,))]  # fmt: skip
-
-
-def audit(tx: Transaction, who: str, verb: str, target: str, detail: str | None = None) -> int:
-    """Who did what to whom; returns the row's id, by which what follows can be told apart."""
-    row = {"at": tx.now, "who": who, "verb": verb, "target": target, "detail": detail}
-    return int(tx.insert(Audit, [row])[0][0])
 
 
 def _of_pairs(tx: Transaction, pairs: Iterable[Pair], locking: str) -> dict[Pair, Known]:

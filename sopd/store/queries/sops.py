@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sopd.store.tables import Audit, Sop, SopVersion
+from sopd.store.tables import Sop, SopVersion
 from sopd.store.transaction import Transaction
 
 
@@ -95,11 +95,6 @@ def set_state(tx: Transaction, sop_id: int, state: str, column: str | None = Non
     also = "" if column is None else f", {column} = {tx.now}"
     also += ", paused_at = null" if state == "running" else ""
     tx.run(f"update sop set state = ?{also} where id = ?", (state, sop_id))
-
-
-def audit(tx: Transaction, who: str, verb: str, target: str, detail: str | None = None) -> None:
-    """Who did what."""
-    tx.insert(Audit, [{"at": tx.now, "who": who, "verb": verb, "target": target, "detail": detail}], returning=())
 
 
 # -- pause, resume, stop -----------------------------------------------------------------------------------------------
