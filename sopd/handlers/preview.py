@@ -152,7 +152,7 @@ def _foresee(
         send_at = expires_at = due_at
     else:
         send_at = earliest_send(max(due_at, tx.now), timetable, local_date(due_at, timetable.zone))
-        expires_at = expiry(send_at, timetable, _following(subject, step))
+        expires_at = expiry(send_at, timetable, schedule.next_due(subject.times, step.index))
     if step.takes_quota and not preview_ahead.has_day(tx, app, subject, due_at, send_at, others):
         full = after_full(subject.program.quota_full, 0)
         again = planning_quota.next_try_at(subject.program, step, due_at, send_at)
@@ -167,8 +167,3 @@ def _foresee(
     if seat is None:
         return Foreseen(step.id, step.channel, due_at, CAPACITY, CAPACITY, expires_at=expires_at)
     return Foreseen(step.id, step.channel, due_at, verdict.check, "", seat, expires_at=expires_at)
-
-
-def _following(subject: Subject, step: ProgramStep) -> Instant | None:
-    after = subject.times.dues[step.index + 1 : step.index + 2]
-    return after[0] if after else None

@@ -75,6 +75,12 @@ def mass_at(program: Program, schedule: Schedule, index: int | None) -> Instant 
     return None if step is None else schedule.dues[step.index]
 
 
+def next_due(schedule: Schedule, index: int) -> Instant | None:
+    """When the next step falls due: it caps the expiry (D11). One missed at entry is done and caps nobody's."""
+    later = (due for place, due in enumerate(schedule.dues) if place > index and place not in schedule.missed)
+    return next(later, None)
+
+
 def timeliness(program: Program, schedule: Schedule, index: int, due_at: Instant, now: Instant) -> Timeliness:
     """How a due step is to be taken. `due_at` is the row's: one that waited for a push was put to its settlement.
 

@@ -17,6 +17,7 @@ from machines.effects import EnrollmentEffect, FirePush, RetirePush, SettlePush,
 from machines.enrollment import Facts, OpenPush
 from machines.events import StepDue
 from machines.sop import Program
+from sopd.handlers import schedule
 from sopd.handlers.schedule import Schedule
 from sopd.store.queries.enrollments import NewPush
 
@@ -87,8 +88,6 @@ def new_push(
     counts as done, so it caps nobody's expiry (SPEC 5).
     """
     step = program.step(step_id)
-    following = next((times.dues[one.index] for one in program.steps[step.index + 1 :]
-                      if one.index not in times.missed), None)  # fmt: skip
     return NewPush(
         enrollment_id=run_id,
         step_id=step_id,
@@ -97,7 +96,7 @@ def new_push(
         state="due" if skipped is None else "skipped",
         reason=skipped,
         due_at=times.dues[step.index] if due_at is None else due_at,
-        next_due_at=following,
+        next_due_at=schedule.next_due(times, step.index),
         plan_at=now if skipped is None else None,
         settled_at=None if skipped is None else now,
     )

@@ -119,3 +119,23 @@ def test_a_relation_discovered_after_all_its_moments_enters_and_ends(company: Te
 
     assert company.pushes(mei) == dict.fromkeys(("first", "second", "third"), "skipped late")
     assert company.run(mei).state == "normal_end"
+
+
+def test_a_moment_missed_before_the_entry_overtakes_nobody(company: TestCompany) -> None:
+    company.start(
+        """
+sop: mixed
+title: Mixed
+kind: new_customer
+steps:
+  - {id: soon, after: 10m, by: mass_send, text: soon}
+  - {id: morning, day: 0, at: "08:00", by: mass_send, text: morning}
+  - {id: later, day: 2, at: "10:00", by: mass_send, text: later}
+"""
+    )
+
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-02 09:10")
+
+    assert company.pushes(mei) == {"soon": "planned", "morning": "skipped before entry"}
+    assert local(company.push(mei, "soon").expires_at) == "2026-03-04 00:00"
