@@ -23,11 +23,11 @@ def follow(tx: Transaction, app: App, happened: Consequences, *, hop: int = 0) -
     """Do all that follows from what happened. `hop` is how far the tag changes at hand are from their cause."""
     while happened:
         following = Consequences()
-        if happened.settled:
-            following += enrollments.pushes_settled(tx, app, sorted(happened.settled))
         if happened.tag_changes and hop < MOST_HOPS:
             following += reactions.react(tx, app, happened.tag_changes, hop=hop)
             hop += 1
         elif happened.tag_changes:
             queries.note_cut(tx, {change.relation_id for change in happened.tag_changes}, CHAIN_TOO_LONG)
+        if happened.settled:
+            following += enrollments.pushes_settled(tx, app, sorted(happened.settled))
         happened = following

@@ -62,14 +62,14 @@ def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Fac
     held = [run.id for run in idle if states[run.sop_id] == "paused"]
     if held:
         queries.park(tx, held)
-    ended = [
-        (run, decide(run.state, PushesSettled(), programs[run.version_id], Facts()))
-        for run in idle
-        if states[run.sop_id] != "paused"
-    ]
-    return moves.write(
+    ready = [run for run in idle if states[run.sop_id] != "paused"]
+    # One run of a relation at a time: the tags that one writes may end the next early.
+    first = {run.relation_id: run for run in reversed(ready)}.values()
+    ended = [(run, decide(run.state, PushesSettled(), programs[run.version_id], Facts())) for run in first]
+    written = moves.write(
         tx, app, [Move(run, "end", made.state, made.reason, effects=made.effects) for run, made in ended]
     )
+    return written + Consequences(settled=frozenset({run.id for run in ready} - {run.id for run in first}))
 
 
 def end(

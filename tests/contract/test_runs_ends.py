@@ -153,3 +153,13 @@ def test_the_journal_tells_the_whole_story(company: TestCompany) -> None:
         ("task", None, None, "early end"),
         ("end", "one", "early_end", "early end: tag result/bought"),
     ]
+
+
+def test_of_two_runs_that_are_done_at_once_the_first_ones_tags_may_end_the_other(company: TestCompany) -> None:
+    done = "steps:\n  - {id: one, day: 0, at: \"08:00\", by: mass_send, text: one}\n"
+    company.start("sop: a\ntitle: A\nkind: new_customer\nnormal_end: {add_tags: [result/bought]}\n" + done)
+    company.start("sop: b\ntitle: B\nkind: new_customer\nearly_end: {when: {tag: [result/bought]}}\n" + done)
+
+    mei = company.add("alice", "mei")
+
+    assert [company.run(mei, key).state for key in "ab"] == ["normal_end", "early_end"]
