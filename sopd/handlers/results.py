@@ -194,7 +194,8 @@ def _look_later(task: Task, failure: WeComFailure, now: Instant) -> None:
     task.memory.tries += 1
     if refusals.errcode_of(failure) == refusals.DISPATCHING:
         since = task.requested_at or now
-        again = dispatching_retry_at(task.memory.tries, now, since=since) or now + 5 * MINUTE_MS
+        regular = next_poll(now, created_at=since, until=max(task.row.expires_at, now + MINUTE_MS))
+        again = dispatching_retry_at(task.memory.tries, now, since=since) or regular or now + MINUTE_MS
     else:
         again = refusals.next_try_at(failure, task.memory.tries, f"poll/{task.row.id}", now)
     is_cut = task.state == REQUESTED and again > task.row.expires_at
