@@ -98,6 +98,13 @@ class ReplayInbox:
     who: str
 
 
+@dataclass(frozen=True)
+class RetrySetAside:
+    """Give every row that was set aside another try."""
+
+    who: str
+
+
 Command = (
     ApplySop
     | StartSop
@@ -109,4 +116,5 @@ Command = (
     | TagRelation
     | ResolveDispatch
     | ReplayInbox
+    | RetrySetAside
 )

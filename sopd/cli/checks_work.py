@@ -97,7 +97,7 @@ def poison(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         at = instants.shown(row.at, desk.zone)
         yield Finding(
             "set aside", "wrong", f"{row.kind} {row.row_key}, {at}: {row.reason}",
-            "the rest goes on without it; report it, with the log: it is a fault of the program or of its data",
+            "the rest goes on without it; the log says more; `sopd db retry` tries again once the cause is mended",
         )  # fmt: skip
     rest = sum(counted.values()) - LISTED
     if rest > 0:

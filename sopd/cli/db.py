@@ -126,3 +126,27 @@ def restore(desk: Desk, source: Path, force: bool, yes: bool) -> None:
     summary = backups.restore(store, source, force=force)
     say(desk, "{place}: schema {schema}, {rows} rows from {file}", place=store.dialect.place, schema=summary.schema,
         rows=sum(summary.rows.values()), file=source)  # fmt: skip
+
+
+@db.verb(
+    "retry",
+    """
+    sopd db retry
+    sopd doctor && sopd db retry
+    """,
+)
+@pass_desk
+def retry(desk: Desk) -> None:
+    """Give every row that was set aside another try, once what broke it is mended.
+
+    A row that makes its batch fail is set aside with its reason, and the rest goes on; `sopd doctor` lists them. What
+    fails again is set aside again. Callbacks are handled once more by `sopd inbox replay --set-aside`.
+    """
+    from sopd.commands import RetrySetAside
+    from sopd.handlers import aside
+
+    due = aside.retry(desk.app, RetrySetAside(desk.person))
+    if not due:
+        say(desk, "nothing is set aside")
+    for kind, number in sorted(due.items()):
+        say(desk, "{kind}: {number} to be tried again", kind=kind, number=number)

@@ -19,7 +19,7 @@ SECTIONS = {
         "init": Entry("init:init", "Write a commented sopd.toml and make the database."),
         "run": Entry("run:run", "Run the daemon: ticker, workers and web in one process."),
         "doctor": Entry("doctor:doctor", "Say what is wrong and what to do about it."),
-        "db": Entry("db:db", "The database: migrate, status, backup, restore."),
+        "db": Entry("db:db", "The database: migrate, status, backup, restore, retry."),
     },
     "Customer SOPs": {
         "sop": Entry("sop:sop", "Definitions: lint, diff, apply, start, pause, resume, stop, look at."),

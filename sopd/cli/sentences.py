@@ -26,6 +26,8 @@ SENTENCES: dict[str, str] = {
     "{file}: schema {schema}, {rows} rows, {size} bytes": "{file}:结构版本 {schema},{rows} 行,{size} 字节",
     "{place}: schema {schema}, {rows} rows from {file}": "{place}:结构版本 {schema},已从 {file} 恢复 {rows} 行",
     "Replace everything in {place} by {file}?": "用 {file} 替换 {place} 中的全部数据?",
+    "nothing is set aside": "没有被搁置的记录",
+    "{kind}: {number} to be tried again": "{kind}:{number} 条将重新处理",
     # doctor
     "settings": "设置",
     "calendar": "日历",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sopd.handlers import firing, planning
+from sopd.commands import RetrySetAside
+from sopd.handlers import aside, firing, planning
 from sopd.store import Store, StoreBusy
-from sopd.store.batch import take_back
 from tests.support.company import TestCompany
 
 CARE = """
@@ -91,25 +91,28 @@ def test_a_broken_run_is_set_aside_with_its_reason_and_the_others_go_on(company:
 
     company.work_until("2026-03-03 10:00")
 
-    aside = company.rows("select kind, row_key, reason, due_at from set_aside")
+    listed = company.rows("select kind, row_key, reason, due_at from set_aside")
     broken = company.rows("select id from enrollment where state = 'nonsense'")[0][0]
-    assert [(kind, key) for kind, key, _, _ in aside] == [("enrollment", str(broken))]
-    assert "nonsense" in aside[0][2]
+    assert [(kind, key) for kind, key, _, _ in listed] == [("enrollment", str(broken))]
+    assert "nonsense" in listed[0][2]
     assert company.rows("select count(*) from push") == [(15,)]
 
 
-def test_what_was_set_aside_can_be_put_back(company: TestCompany) -> None:
+def test_what_was_set_aside_is_tried_again_once_its_cause_is_mended(company: TestCompany) -> None:
     mei = company.add("alice", "mei")
     with company.store.transaction() as tx:
         tx.run("update enrollment set state = 'nonsense' where sop_id = 1")
     company.work_until("2026-03-03 10:00")
-
     with company.store.transaction() as tx:
-        for key, due_at in take_back(tx, "enrollment", ["1"]):
-            tx.run("update enrollment set state = 'enrolled', due_at = ? where id = ?", (due_at, int(key)))
+        tx.run("update enrollment set state = 'enrolled' where sop_id = 1")
+
+    assert aside.retry(company.app, RetrySetAside("mei")) == {"enrollment": 1}
     company.work()
 
     assert company.push(mei, "one", "care").state in ("planned", "waiting")
+    assert company.rows("select * from set_aside") == []
+    assert company.rows("select verb from audit order by id desc limit 1") == [("db retry",)]
+    assert aside.retry(company.app, RetrySetAside("mei")) == {}
 
 
 def test_a_broken_push_is_set_aside_alone(company: TestCompany) -> None:
@@ -121,6 +124,5 @@ def test_a_broken_push_is_set_aside_alone(company: TestCompany) -> None:
 
     company.work()
 
-    aside = company.rows("select kind, reason from set_aside")
-    assert aside == [("push", "KeyError: 'nonsense'")]
+    assert company.rows("select kind, reason from set_aside") == [("push", "KeyError: 'nonsense'")]
     assert company.rows("select count(*) from push where state = 'planned'") == [(4,)]

@@ -1,0 +1,28 @@
+"""Rows that were set aside, and putting them back among the due ones (SPEC 15.3)."""
+
+from __future__ import annotations
+
+from sopd.store.transaction import Transaction
+
+_BACK = {
+    "enrollment": "update enrollment set due_at = ?, rev = rev + 1 where due_at is null and closed_at is null"
+    " and cast(id as text) in ({keys})",
+    "push": "update push set plan_at = ? where plan_at is null and settled_at is null and cast(id as text) in ({keys})",
+    "dispatch": "update dispatch set act_at = ? where act_at is null and settled_at is null"
+    " and cast(id as text) in ({keys})",
+    "outbox": "update outbox set act_at = ? where act_at is null and done_at is null and cast(id as text) in ({keys})",
+    "dirty": "update dirty set act_at = ? where act_at is null and userid || '/' || external_userid in ({keys})",
+}
+"""By kind: the row is due now again, unless its story has ended meanwhile. Callbacks have a replay of their own."""
+
+
+def put_back(tx: Transaction) -> dict[str, int]:
+    """Make every row that was set aside due now, and take it off the list; how many of each kind are due again."""
+    due: dict[str, int] = {}
+    for kind, sql in _BACK.items():
+        listed = "select row_key from set_aside where kind = ?"
+        count = tx.run(sql.format(keys=listed), (tx.now, kind))
+        tx.run("delete from set_aside where kind = ?", (kind,))
+        if count:
+            due[kind] = count
+    return due
