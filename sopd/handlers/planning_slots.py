@@ -93,9 +93,9 @@ def write(tx: Transaction, seated: Seated, pushes: Iterable[int]) -> dict[int, i
 
 
 def _loads(mine: Sequence[Candidate], now: Instant) -> dict[LoadKey, list[Candidate]]:
-    """Like pushes together, in the order in which they fell due."""
+    """Like pushes together, in the order in which they fell due, then of the runs (as among rivals, SPEC 7.3)."""
     loads: defaultdict[LoadKey, list[Candidate]] = defaultdict(list)
-    for one in sorted(mine, key=lambda one: (one.push.due_at, one.push.id)):
+    for one in sorted(mine, key=lambda one: (one.push.due_at, one.run.id)):
         expires_at = planning_quota.expires_at(one, now)
         loads[LoadKey(one.push.version_id, one.push.step_id, expires_at)].append(one)
     return dict(loads)
