@@ -65,13 +65,10 @@ class Inside(NamedTuple):
     id: int
     enrollment_id: int
     sop_id: int
-    version_id: int
     step_id: str
-    customer_id: int
     relation_id: int
     state: str
     reason: str | None
-    takes_quota: bool
     dispatch_id: int
     task_state: str
     stopped_at: int | None
@@ -84,8 +81,8 @@ class Inside(NamedTuple):
 
 _TASK = ", ".join("m.userid" if name == "userid" else f"d.{name}" for name in TaskRow._fields)
 _INSIDE = (
-    "p.id, p.enrollment_id, p.sop_id, p.version_id, p.step_id, p.customer_id, p.relation_id, p.state, p.reason,"
-    " p.takes_quota, p.dispatch_id, d.state, p.stopped_at, e.closed_at, e.reason, c.external_userid,"
+    "p.id, p.enrollment_id, p.sop_id, p.step_id, p.relation_id, p.state, p.reason, p.dispatch_id, d.state,"
+    " p.stopped_at, e.closed_at, e.reason, c.external_userid,"
     " case when c.muted_at is null then 0 else 1 end, case when r.state = 'lost' then 0 else 1 end"
 )
 
