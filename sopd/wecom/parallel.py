@@ -32,6 +32,8 @@ def read_many(fn: Callable[[K], V], keys: Iterable[K], parallel: int = IN_FLIGHT
     A WeComFailure is kept with its key; any other exception is a fault of ours and is raised once all have ended.
     """
     wanted = list(dict.fromkeys(keys))
+    if len(wanted) == 1:  # the usual case of a quiet company, and threads cost more than they bring
+        return _read_one(fn, wanted[0])
     with ThreadPoolExecutor(max_workers=max(1, min(parallel, len(wanted)))) as pool:
         # Each thread gets its own copy of the context, so that its log lines carry what the caller bound.
         futures = [(key, pool.submit(contextvars.copy_context().run, fn, key)) for key in wanted]
@@ -42,3 +44,10 @@ def read_many(fn: Callable[[K], V], keys: Iterable[K], parallel: int = IN_FLIGHT
         except WeComFailure as failure:
             outcomes.failures[key] = failure
     return outcomes
+
+
+def _read_one(fn: Callable[[K], V], key: K) -> Outcomes[K, V]:
+    try:
+        return Outcomes({key: fn(key)}, {})
+    except WeComFailure as failure:
+        return Outcomes({}, {key: failure})
