@@ -46,10 +46,10 @@ from sopd.store.queries import pushes as push_queries
 from sopd.store.queries.outbox import Finished
 from sopd.wecom.errors import WeComFailure
 
-LEASE_MS = 20 * SECOND_MS
-"""More than twice the deadline of the call."""
+LEASE_MS = 7 * SECOND_MS
+"""More than twice the deadline of the call, and so short that a killed worker's row comes back while the code lives."""
 TRY_AGAIN_MS = SECOND_MS
-CALL_MS = 9 * SECOND_MS
+CALL_MS = 7 * SECOND_MS // 2
 """More than the deadline of one call: with less of the lease left it is not begun."""
 MOST_WELCOMES = 12
 USED, DEAD = 41051, (41049, 41050)

@@ -58,7 +58,7 @@ ENDPOINTS: dict[str, Endpoint] = {
         Endpoint("remind_mass_send", "POST", _EXTERNAL + "remind_groupmsg_send", Retry.CREATE),
         Endpoint("cancel_mass_send", "POST", _EXTERNAL + "cancel_groupmsg_send", Retry.WRITE_IDEMPOTENT),
         # The code lives 20 s: a longer wait could only hear that it is over.
-        Endpoint("send_welcome", "POST", _EXTERNAL + "send_welcome_msg", Retry.CREATE, 8.0),
+        Endpoint("send_welcome", "POST", _EXTERNAL + "send_welcome_msg", Retry.CREATE, 3.0),
         Endpoint("send_app_message", "POST", "/cgi-bin/message/send", Retry.CREATE, max_items=1000),
         # A second upload costs bandwidth, nothing else.
         Endpoint("upload_media", "POST", "/cgi-bin/media/upload", Retry.WRITE_IDEMPOTENT, 60.0),
