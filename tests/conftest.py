@@ -21,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.option.markexpr == "nightly" else "default")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have noted for people (`record_property("note", ..)`), e.g. how many crash points were walked."""
+    reports = [one for some in terminalreporter.stats.values() for one in some if isinstance(one, pytest.TestReport)]
+    notes = [value for report in reports for name, value in report.user_properties if name == "note"]
+    for note in dict.fromkeys(notes):
+        terminalreporter.write_line(str(note))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The PostgreSQL cluster of this test process."""

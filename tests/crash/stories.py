@@ -1,0 +1,284 @@
+"""Small stories that lead every unit of work to where it has something to do, one day or two of one enterprise each.
+
+Times are Shanghai's, 2 March 2026 is a Monday. Confirmations and orders leave room for a crash in between: a lease
+that has to run out, a look-up that has to be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from machines.calendar import MINUTE_MS, Instant
+from sopd.commands import (
+    ApplySop,
+    EndEnrollments,
+    MuteCustomer,
+    PauseSop,
+    ReplayInbox,
+    ResolveDispatch,
+    ResumeSop,
+    StartSop,
+    StopSop,
+    TagRelation,
+)
+from sopd.handlers import customers, doubts, endings, inbox, sops
+from sopd.handlers.app import App
+from sopd.sandbox.config import SandboxConfig
+from sopd.sandbox.faults import Faults
+from sopd.sandbox.world import World
+from sopd.store import Store
+from tests.crash.people import Deed, Habit, Script
+from tests.crash.player import Order
+from tests.support.rig import WHO, Rig, at, settings_for
+
+BOUGHT, DONE, COLD, VIP = "结果/已复购", "结果/已转化", "结果/未转化", "等级/会员"
+NEVER = None
+
+CARE = f"""
+sop: care
+title: 回访
+kind: new_customer
+priority: 60
+entry: {{when: {{not: {{source: [internal]}}}}}}
+steps:
+  - {{id: hello, by: welcome, text: 你好}}
+  - {{id: guide, day: 0, at: "10:10", by: mass_send, text: 护肤说明}}
+early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}]}}
+normal_end: {{add_tags: [{COLD}]}}
+"""
+OFFER = f"""
+sop: offer
+title: 优惠
+kind: new_customer
+priority: 40
+steps:
+  - {{id: hi, by: welcome, text: 欢迎}}
+  - {{id: deal, day: 0, at: "10:10", by: mass_send, text: 新人优惠}}
+quota_full: {{defer: 1d}}
+early_end: {{when: {{tag: [{DONE}]}}, remove_tags: [{VIP}]}}
+"""
+LONG = f"""
+sop: long
+title: 两天
+kind: new_customer
+steps:
+  - {{id: first, day: 0, at: "10:10", by: mass_send, text: 第一天}}
+  - {{id: second, day: 1, at: "10:10", by: mass_send, text: 第二天, only_if: {{not: {{tag: [{VIP}]}}}}}}
+early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}]}}
+normal_end: {{add_tags: [{COLD}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One enterprise from `starts_at` to `ends_at`, by when everything has come to rest."""
+
+    name: str
+    starts_at: Instant
+    ends_at: Instant
+    sops: tuple[str, ...]
+    deeds: tuple[Deed, ...]
+    orders: tuple[Order, ...] = ()
+    habits: tuple[Habit, ...] = ()
+    publish: bool = True
+    reads_at: Instant | None = None
+    """When the daily full read comes; None: never in the story."""
+
+    def rig(self, store: Store) -> Rig:
+        """The enterprise before anything has happened; `store` is migrated and empty."""
+        config = SandboxConfig()
+        world = World("crash", config, self.starts_at)
+        faults = Faults("crash")
+        for member in ("alice", "bob"):
+            world.hire(member)
+        for path in (BOUGHT, DONE, COLD, VIP):
+            world.stock_tag(path, now=self.starts_at)
+        script = Script(world, faults, self.deeds, self.habits)
+        rig = Rig(store, world, self.starts_at, population=script, faults=faults, settings=settings_for(config))
+        if self.publish:
+            rig.publish(*((f"{number}.yaml", text) for number, text in enumerate(self.sops)))
+        with store.transaction() as tx:
+            tx.run("update job set act_at = ? where kind = 'reconcile'", (self.reads_at,))
+        return rig
+
+
+# -- words of the stories --------------------------------------------------------------------------------------------
+
+
+def _adds(when: str, member: str, *customers: str, unheard: bool = False, **how: object) -> tuple[Deed, ...]:
+    return tuple(
+        Deed(at(when), "customer_adds", {"member": member, "customer": one, **how}, unheard) for one in customers
+    )
+
+
+def _tags(when: str, member: str, customer: str, path: str, *, unheard: bool = False) -> Deed:
+    return Deed(at(when), "member_tags", {"member": member, "customer": customer, "path": path}, unheard)
+
+
+def _leaves(when: str, member: str, customer: str, *, unheard: bool = False) -> Deed:
+    return Deed(at(when), "customer_deletes", {"member": member, "customer": customer}, unheard)
+
+
+def _fault(when: str, path: str, times: int = 1, **fault: object) -> Deed:
+    return Deed(at(when), "fault", {"path": path, "fault": fault, "times": times})
+
+
+def _order(when: str, name: str, do: Callable[[App], object]) -> Order:
+    return Order(at(when), name, do)
+
+
+def _end_by_hand(customer: str) -> Callable[[App], object]:
+    def end(app: App) -> None:
+        with app.store.reading() as tx:
+            ids = [row[0] for row in tx.rows(
+                "select e.id from enrollment e join customer c on c.id = e.customer_id"
+                " where c.external_userid = ? and e.closed_at is null", (customer,))]  # fmt: skip
+        if ids:
+            endings.end_by_operator(app, EndEnrollments(tuple(ids), WHO, "called", add_tags=(VIP,)))
+
+    return end
+
+
+def _resolve(app: App) -> None:
+    with app.store.reading() as tx:
+        found = tx.rows("select id from dispatch where state = 'needs_operator'")
+    for (dispatch_id,) in found:
+        doubts.resolve(app, ResolveDispatch(dispatch_id, False, WHO))
+
+
+# -- the stories -----------------------------------------------------------------------------------------------------
+
+_START = at("2026-03-02 09:00")
+
+
+def _day(name: str, ends: str, deeds: tuple[Deed, ...], *sops: str, **more: object) -> Story:
+    return Story(name, _START, at(ends), sops or (CARE,), deeds, **more)  # type: ignore[arg-type]
+
+
+BEGINNING = _day(
+    "beginning",
+    "2026-03-02 12:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", state="expo"),
+        *_adds("2026-03-02 09:20", "bob", "wm3"),
+        *_adds("2026-03-02 09:20", "alice", "wm4", state="internal"),
+        *_adds("2026-03-02 09:25", "bob", "wm5", half=True),
+        Deed(at("2026-03-02 09:30"), "confirm_half", {"member": "bob", "customer": "wm5"}),
+        *_adds("2026-03-02 09:40", "bob", "wm1"),
+    ),
+    publish=False,
+    orders=(
+        _order("2026-03-02 09:01", "apply", lambda app: sops.apply(app, ApplySop("care.yaml", CARE, WHO))),
+        _order("2026-03-02 09:02", "start", lambda app: sops.start(app, StartSop("care", WHO))),
+    ),
+)
+
+CONFLICTS = _day(
+    "conflicts",
+    "2026-03-03 12:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", unheard=True),
+        *_adds("2026-03-02 09:21", "bob", "wm3", unheard=True),
+        Deed(at("2026-03-02 09:30"), "member_sends_own", {"member": "bob", "customers": ("wm3",), "text": "早"}),
+    ),
+    CARE,
+    OFFER,
+    reads_at=at("2026-03-02 09:40"),
+)
+"""Both SOPs want everybody at the same hour, and one customer has had a send today."""
+
+STOPPING = _day(
+    "stopping",
+    "2026-03-02 14:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", "wm3", "wm4"),
+        *_adds("2026-03-02 09:20", "bob", "wm5", "wm6", "wm7"),
+        _tags("2026-03-02 09:50", "bob", "wm7", BOUGHT),
+        _tags("2026-03-02 10:45", "alice", "wm1", BOUGHT),
+        _leaves("2026-03-02 10:47", "alice", "wm4"),
+        _tags("2026-03-02 11:30", "alice", "wm3", BOUGHT),
+    ),
+    orders=(
+        _order("2026-03-02 10:46", "end", _end_by_hand("wm2")),
+        _order("2026-03-02 10:48", "mute", lambda app: customers.mute(app, MuteCustomer("wm5", True, WHO))),
+        _order("2026-03-02 12:30", "tag", lambda app: customers.tag(app, TagRelation("wm6", "bob", WHO, (VIP,)))),
+    ),
+    habits=(Habit("alice", "护肤说明", 100 * MINUTE_MS), Habit("bob", "护肤说明", 100 * MINUTE_MS)),
+)
+"""Runs end while their tasks wait for the members: early, by hand, by leaving; one once more after the re-issue."""
+
+PAUSING = _day(
+    "pausing",
+    "2026-03-02 15:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 10:45", "alice", "wm3"),
+        *_adds("2026-03-02 09:20", "bob", "wm4", "wm5"),
+        _tags("2026-03-02 10:50", "alice", "wm2", BOUGHT),
+    ),
+    f"members: [alice]{LONG}",
+    f"members: [bob]{CARE}".replace("10:10", "13:10"),
+    orders=(
+        _order("2026-03-02 10:40", "pause", lambda app: sops.pause(app, PauseSop("long", WHO))),
+        _order("2026-03-02 11:40", "resume", lambda app: sops.resume(app, ResumeSop("long", WHO))),
+        _order("2026-03-02 13:50", "stop", lambda app: sops.stop(app, StopSop("care", WHO))),
+    ),
+    habits=(Habit("alice", "第一天", 90 * MINUTE_MS), Habit("bob", "护肤说明", NEVER)),
+)
+"""One SOP is paused while its task waits, and goes on; the other is stopped."""
+
+DOUBT = _day(
+    "doubt",
+    "2026-03-02 15:00",
+    (
+        _fault("2026-03-02 09:19", "send_welcome_msg", kind="drop", after=True),
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 09:20", "bob", "wm3", "wm4"),
+        _leaves("2026-03-02 10:05", "bob", "wm4", unheard=True),
+        _fault("2026-03-02 10:09", "add_msg_template", times=2, kind="drop", after=True),
+        _fault("2026-03-02 10:14", "mark_tag", kind="errcode", errcode=-1, after=True),
+        _fault("2026-03-02 10:14", "get_groupmsg_send_result", kind="http_502"),
+        *_adds("2026-03-02 12:00", "alice", "wm5"),
+        _fault("2026-03-02 12:09", "add_msg_template", kind="drop"),
+    ),
+    CARE,
+    OFFER.replace("10:10", "12:10"),
+    orders=(_order("2026-03-02 13:30", "resolve", _resolve),),
+    habits=(Habit("bob", "护肤说明", NEVER),),
+)
+"""Answers are lost after the effect, and before it; of one task nobody can say whose it is."""
+
+SILENCE = _day(
+    "silence",
+    "2026-03-03 12:00",
+    (
+        *_adds("2026-03-02 19:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 19:20", "bob", "wm3", "wm4"),
+        Deed(at("2026-03-02 20:11"), "member_sends_own", {"member": "bob", "customers": ("wm3",), "text": "早"}),
+        _leaves("2026-03-02 20:12", "bob", "wm4", unheard=True),
+        _tags("2026-03-03 08:10", "alice", "wm2", VIP),
+    ),
+    LONG.replace("day: 0, at: \"10:10", "day: 0, at: \"20:10").replace("10:10", "08:40"),
+    habits=(Habit("alice", "第一天", NEVER),),
+)
+"""A task expires at the next step; one customer's window is full, one is no friend any more when it is confirmed."""
+
+READING = _day(
+    "reading",
+    "2026-03-02 12:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 09:20", "bob", "wm3"),
+        *_adds("2026-03-02 09:30", "alice", "wm4", unheard=True),
+        _leaves("2026-03-02 09:31", "alice", "wm2", unheard=True),
+        _tags("2026-03-02 09:32", "bob", "wm3", BOUGHT, unheard=True),
+        _tags("2026-03-02 09:33", "alice", "wm1", VIP),
+        Deed(at("2026-03-02 09:50"), "admin_deletes_tag", {"path": VIP}),
+    ),
+    orders=(_order("2026-03-02 11:00", "replay", lambda app: inbox.replay(app, ReplayInbox((1,), WHO))),),
+    reads_at=at("2026-03-02 09:40"),
+)
+"""Callbacks are lost and everybody is read; the library loses a tag."""
+
+STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING)
