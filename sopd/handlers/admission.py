@@ -13,6 +13,7 @@ from functools import lru_cache, reduce
 from operator import or_
 
 from machines import entry
+from machines.calendar import Instant
 from machines.enrollment import ENROLLED, NORMAL_END, SETTLING
 from machines.enrollment import Facts as OpenFacts
 from machines.entry import Admission, EntryFacts
@@ -23,7 +24,6 @@ from machines.sop import Program
 from sopd.handlers import facts as known_facts
 from sopd.handlers import pushes, schedule, welcomes
 from sopd.handlers.app import App, RunningSop
-from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.walking import Walk, new_push, walk
 from sopd.handlers.welcomes import Begun, Entrant
 from sopd.store import Transaction
@@ -37,14 +37,14 @@ NEVER_INSIDE = EarlierRuns(0, False, None)
 Judged = tuple[RunningSop, Begun, Admission]
 
 
-def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences:
+def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> None:
     """Judge new relations for every SOP that takes new customers, and let in whom they take."""
     if not begun:
-        return NOTHING
+        return
     sop_queries.states(tx)  # so that nobody enters a SOP while it is being stopped
     sops = [sop for sop in app.programs.running(tx) if sop.kind == "new_customer"]
     if not sops:
-        return NOTHING
+        return
     begun = sorted(begun, key=lambda one: (one.began_at, one.relation_id))
     relations = [one.relation_id for one in begun]
     about = known_facts.load(tx, relations, tx.now)
@@ -57,7 +57,7 @@ def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences:
             facts = _facts(sop, one, about[one.relation_id], people[one.relation_id], past, tx.now)
             judged.append((sop, one, _judge(sop.program, facts)))
     _refuse(tx, [one for one in judged if one[2].recorded])
-    return _enter(tx, app, [one for one in judged if one[2].enter], earlier)
+    _enter(tx, app, [one for one in judged if one[2].enter], earlier)
 
 
 def _facts(
@@ -108,9 +108,9 @@ def _refuse(tx: Transaction, refused: Sequence[Judged]) -> None:
 
 def _enter(
     tx: Transaction, app: App, entering: Sequence[Judged], earlier: dict[tuple[int, int], EarlierRuns]
-) -> Consequences:
+) -> None:
     if not entering:
-        return NOTHING
+        return
     greeted = welcomes.decide(tx, [(sop, one) for sop, one, _ in entering])
     entrants: dict[tuple[int, int], Entrant] = {}
     rows = []
@@ -118,9 +118,9 @@ def _enter(
         key = (sop.sop_id, one.relation_id)
         times = schedule.of(sop.program, one.began_at, one.began_at)
         taken = lead_in(sop.program, times.missed, greeted.get(key))
-        entrants[key] = Entrant(one, sop, times, taken)
+        entrants[key] = Entrant(one, sop, times, taken, greets=greeted.get(key) == "")
         past = earlier.get(key, NEVER_INSIDE)
-        rows.append(_row(entrants[key], past.runs + 1))
+        rows.append(_row(entrants[key], past.runs + 1, tx.now))
     made = queries.enter(tx, rows)
     let_in = [(run, entrants[run.sop_id, run.subject_id]) for run in made]
     _write_pushes(tx, app, let_in, greeted)
@@ -128,7 +128,6 @@ def _enter(
     for run, entrant in let_in:
         tx.count(f"sop/{run.sop_id}/entered/{entrant.begun.cause}")
     tx.after_commit(lambda: app.ring("fire"))
-    return Consequences(settled=frozenset(run.id for run in made if run.state == SETTLING))
 
 
 @lru_cache(maxsize=4096)
@@ -151,15 +150,16 @@ def lead_in(program: Program, missed: frozenset[int], greeting: str | None) -> W
     return Walk(state, over.reason, over.passed, start.fired)
 
 
-def _row(entrant: Entrant, run_no: int) -> dict[str, object]:
+def _row(entrant: Entrant, run_no: int, now: Instant) -> dict[str, object]:
+    """A run that has no step left is looked at once more by itself: its end shall not come before the welcomes."""
     begun, sop, times = entrant.begun, entrant.sop, entrant.times
     index = schedule.next_index(sop.program, entrant.taken.state)
+    due_at = times.dues[index] if index is not None else None if entrant.greets else now
     return {
         "sop_id": sop.sop_id, "version_id": sop.version_id, "subject_id": begun.relation_id, "run_no": run_no,
         "customer_id": begun.customer_id, "relation_id": begun.relation_id, "member_id": begun.member_id,
         "state": entrant.taken.state, "anchor_at": begun.began_at, "entered_at": begun.began_at,
-        "cause": begun.cause, "due_at": None if index is None else times.dues[index],
-        "mass_at": schedule.mass_at(sop.program, times, index),
+        "cause": begun.cause, "due_at": due_at, "mass_at": schedule.mass_at(sop.program, times, index),
     }  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def _write_pushes(
         [
             (ids[run.id, entrant.taken.fired], entrant)
             for run, entrant in let_in
-            if entrant.taken.fired is not None and not greeted[run.sop_id, run.subject_id]
+            if entrant.taken.fired is not None and entrant.greets
         ],
     )
     sop_of = {run.id: run.sop_id for run, _ in let_in}

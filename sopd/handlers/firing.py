@@ -12,7 +12,7 @@ from functools import partial
 
 from machines.calendar import Instant
 from machines.effects import SettlePush
-from machines.enrollment import ENDS
+from machines.enrollment import ENDS, SETTLING
 from machines.events import PushEvent, PushOvertaken, PushSkipped, StepDue
 from machines.push import PushFacts
 from machines.reasons import OVERTAKEN
@@ -20,7 +20,7 @@ from machines.sop import Program
 from sopd.handlers import moves, pushes, schedule
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
-from sopd.handlers.happened import Consequences
+from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.moves import Move
 from sopd.handlers.schedule import Schedule
 from sopd.handlers.walking import Walk, new_push, walk
@@ -61,7 +61,18 @@ def _set_aside(app: App, run_id: int, reason: str) -> None:
 def fire(
     tx: Transaction, app: App, runs: Sequence[Run], until: Instant, *, as_paused: bool = False
 ) -> Consequences:
-    """Take the steps of locked runs that fell due by `until`. `as_paused`: `resume` passes over all of them."""
+    """Take the steps of locked runs that fell due by `until`. `as_paused`: `resume` passes over all of them.
+
+    A run behind its last step is due only to be looked at: it ends if nothing of it is open.
+    """
+    done = [run.id for run in runs if run.state == SETTLING]
+    runs = [run for run in runs if run.state != SETTLING]
+    if done:
+        queries.clear_dues(tx, done)
+    return Consequences(settled=frozenset(done)) + (_walk_on(tx, app, runs, until, as_paused) if runs else NOTHING)
+
+
+def _walk_on(tx: Transaction, app: App, runs: Sequence[Run], until: Instant, as_paused: bool) -> Consequences:
     programs = app.programs.all(tx, [run.version_id for run in runs])
     open_by_run = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
     made: list[Move] = []

@@ -56,7 +56,7 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         ids = {**{pair: row.id for pair, row in page.known.items()}, **made}
         changes, pending = _take_tags(tx, page, ids)
         happened = customers.end_runs(tx, app, lost_by)
-        happened += enrollments.admit(tx, app, _begun(page, ids))
+        enrollments.admit(tx, app, _begun(page, ids))
         follow(tx, app, happened + Consequences(tag_changes=tuple(changes)))
         # Last: others mark re-reads while they hold what has been locked above.
         _finish(tx, app, page, pending)

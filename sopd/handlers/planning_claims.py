@@ -50,8 +50,7 @@ def judge(tx: Transaction, app: App, candidates: Sequence[Candidate]) -> dict[in
     if not wanted:
         return {}
     keys = sorted({key_of(one) for one in wanted})
-    held = claims.held(tx, keys)
-    rivals = _claimants(tx, app, keys)
+    held, rivals = claims.held(tx, keys), claimants(tx, app, keys)
     return {one.push.id: _word(one, held.get(key_of(one)), rivals[key_of(one)]) for one in wanted}
 
 
@@ -64,9 +63,16 @@ def _word(one: Candidate, claim: Claim | None, rivals: Sequence[Claimant]) -> Wo
     return FREE if best.push_id == one.push.id else Word("held", best.userid)
 
 
-def _claimants(
-    tx: Transaction, app: App, keys: Sequence[Key]
-) -> Mapping[Key, list[Claimant]]:
+def may_claim(claim: Claim | None, rivals: Sequence[Claimant], push_id: int, run_id: int, due_at: int) -> bool:
+    """Whether a run, with this push or with none fired yet (0), would be given the claim as things stand (D5)."""
+    if claim is not None and not claim.is_free:
+        return claim.push_id == push_id
+    best = min(rivals, default=None)
+    return best is None or best.run_id == run_id or due_at < best.due_at
+
+
+def claimants(tx: Transaction, app: App, keys: Sequence[Key]) -> Mapping[Key, list[Claimant]]:
+    """Who wants each of these claims now: unsettled pushes of the step, and runs that are due and have not fired."""
     found: dict[Key, list[Claimant]] = {key: [] for key in keys}
     for row in queries.same_step(tx, keys):
         claimant = Claimant(row.due_at, row.entered_at, row.run_id, row.push_id, row.userid)

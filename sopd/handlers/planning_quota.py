@@ -19,8 +19,9 @@ from machines.quota import Quota, Rival, Window, after_full, day_of, rank
 from machines.reasons import CAPACITY
 from machines.sop import Program, ProgramStep
 from machines.timetable import Timetable, earliest_send
-from sopd.handlers import schedule
+from sopd.handlers import planning_claims, schedule
 from sopd.handlers.app import App
+from sopd.handlers.planning_claims import Claimant, may_claim
 from sopd.handlers.planning_facts import Candidate, conditions
 from sopd.store import Transaction
 from sopd.store.queries import claims
@@ -145,7 +146,7 @@ def _others(
     contenders = _pushes(unsettled, programs, tx.now) + _runs(
         runs, programs, {one.run.id for one in wanted}, tx.now
     )
-    able = _able(tx, [one for one in contenders if states[one.sop_id] == "running"], wanted)
+    able = _able(tx, app, [one for one in contenders if states[one.sop_id] == "running"], wanted)
     by_customer: defaultdict[int, list[Contender]] = defaultdict(list)
     for one in able:
         by_customer[one.customer_id].append(one)
@@ -196,7 +197,7 @@ def _is_today(program: Program, at: Instant, now: Instant) -> bool:
     return day_of(earliest_send(at, program.timetable)) == day_of(now)
 
 
-def _able(tx: Transaction, contenders: Sequence[Contender], wanted: Sequence[Candidate]) -> list[Contender]:
+def _able(tx: Transaction, app: App, contenders: Sequence[Contender], wanted: Sequence[Candidate]) -> list[Contender]:
     """Those whose other checks pass now (D10). Muting concerns the customer, so the candidates have passed it."""
     if not contenders:
         return []
@@ -206,11 +207,11 @@ def _able(tx: Transaction, contenders: Sequence[Contender], wanted: Sequence[Can
     )
     claimed = {(one.push.sop_id, one.push.step_id, one.push.customer_id) for one in wanted}
     keys = [_claim(one) for one in contenders if one.program.once_per == "customer"]
-    held = claims.held(tx, keys)
+    held, claimants = claims.held(tx, keys), planning_claims.claimants(tx, app, keys)
     return [
         one
         for place, one in enumerate(contenders)
-        if one.member_id in able and holds[place] and _may_claim(one, held, claimed)
+        if one.member_id in able and holds[place] and _may_claim(one, held, claimants, claimed)
     ]
 
 
@@ -218,11 +219,14 @@ def _claim(one: Contender) -> claims.Key:
     return (one.sop_id, one.step.id, one.customer_id)
 
 
-def _may_claim(one: Contender, held: Mapping[claims.Key, claims.Claim], claimed: set[claims.Key]) -> bool:
+def _may_claim(
+    one: Contender,
+    held: Mapping[claims.Key, claims.Claim],
+    claimants: Mapping[claims.Key, list[Claimant]],
+    claimed: set[claims.Key],
+) -> bool:
     """The claims of the candidates are decided already; another's is judged as it stands."""
+    key = _claim(one)
     if one.program.once_per != "customer":
         return True
-    if _claim(one) in claimed:
-        return False
-    claim = held.get(_claim(one))
-    return claim is None or claim.is_free or claim.push_id == one.id
+    return key not in claimed and may_claim(held.get(key), claimants[key], one.id, one.run_id, one.due_at)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from machines.calendar import Instant
-from machines.enrollment import SETTLING
 from machines.events import PushSkipped, Stopped
 from machines.push import PushFacts
 from machines.reasons import PAUSED
@@ -17,7 +16,6 @@ from sopd.handlers import enrollments, firing, pushes
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.happened import NOTHING, Consequences
-from sopd.handlers.moves import Move, write
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import jobs as queries
@@ -70,14 +68,7 @@ def _skip_pushes(tx: Transaction, ids: Sequence[int]) -> Consequences:
 
 def _pass_over(tx: Transaction, app: App, runs: Sequence[Run], until: Instant) -> Consequences:
     """Runs go on behind the moments that passed; one that came to its end meanwhile ends now."""
-    if not runs:
-        return NOTHING
-    done = [run for run in runs if run.state == SETTLING]
-    on = [run for run in runs if run.state != SETTLING]
-    happened = Consequences(settled=frozenset(run.id for run in done))
-    if done:
-        happened += write(tx, app, [Move(run, "note", run.state) for run in done])
-    return happened + firing.fire(tx, app, on, until, as_paused=True) if on else happened
+    return firing.fire(tx, app, runs, until, as_paused=True) if runs else NOTHING
 
 
 def _stop(tx: Transaction, app: App, job: JobRow, sop_id: int) -> int:

@@ -42,12 +42,13 @@ class Begun:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A relation on its way into a SOP: its schedule, and where it comes to by entering."""
+    """A relation on its way into a SOP: its schedule, where it comes to by entering, and whether it is welcomed."""
 
     begun: Begun
     sop: RunningSop
     times: Schedule
     taken: Walk
+    greets: bool
 
 
 def decide(tx: Transaction, entering: Sequence[tuple[RunningSop, Begun]]) -> dict[tuple[int, int], str]:

@@ -161,5 +161,6 @@ def test_of_two_runs_that_are_done_at_once_the_first_ones_tags_may_end_the_other
     company.start("sop: b\ntitle: B\nkind: new_customer\nearly_end: {when: {tag: [result/bought]}}\n" + done)
 
     mei = company.add("alice", "mei")
+    company.work()
 
     assert [company.run(mei, key).state for key in "ab"] == ["normal_end", "early_end"]

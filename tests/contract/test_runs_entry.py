@@ -201,5 +201,21 @@ def test_a_sop_of_nothing_but_a_skipped_welcome_ends_at_once(company: TestCompan
     company.start("sop: hi\ntitle: Hi\nkind: new_customer\nsteps:\n  - {id: hi, by: welcome, text: hi}\n")
 
     mei = company.add("alice", "mei")
+    company.work()
 
     assert company.run(mei).state == "normal_end"
+
+
+def test_no_end_comes_before_the_welcomes_of_the_same_add(company: TestCompany) -> None:
+    company.start(
+        'sop: done\ntitle: Done\nkind: new_customer\nnormal_end: {add_tags: [level/vip]}\n'
+        'steps:\n  - {id: one, day: 0, at: "08:00", by: mass_send, text: one}\n'
+    )
+    company.start(GREETING + "early_end: {when: {tag: [level/vip]}}\n")
+
+    mei = company.add("alice", "mei", code="CODE")
+    entered = (company.run(mei, "done").state, company.pushes(mei, "greeting"))
+    company.work()
+
+    assert entered == ("settling", {"hi": "planned"})
+    assert company.run(mei, "done").state == "normal_end"

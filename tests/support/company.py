@@ -116,7 +116,7 @@ class TestCompany:
         return relation
 
     def add(self, userid: str, customer: str, *, code: str | None = None, **columns: Any) -> SimpleNamespace:
-        """A customer adds a member now: relation, admission, and what follows."""
+        """A customer adds a member now: relation and admission."""
         relation = self.befriend(userid, customer, **columns)
         self.admit([relation], code=code)
         return relation
@@ -130,7 +130,7 @@ class TestCompany:
                 )
                 for one in relations
             ]
-            follow(tx, self.app, admission.admit(tx, self.app, begun))
+            admission.admit(tx, self.app, begun)
 
     # -- SOPs ------------------------------------------------------------------------------------------------------
 

@@ -231,6 +231,16 @@ def park_missed(tx: Transaction, sop_id: int) -> None:
     )
 
 
+def clear_dues(tx: Transaction, ids: Iterable[int]) -> None:
+    """These runs wait for nothing but the settlement of their pushes."""
+    given = tx.ids(ids)
+    tx.run(
+        "update enrollment set due_at = null, parked_at = null, rev = rev + 1"
+        f" where id in (select id from {given.sql} g) and closed_at is null",
+        given.params,
+    )
+
+
 def clear_due(tx: Transaction, enrollment_id: int) -> int | None:
     """Take a row out of the due work before it is set aside; returns what its due column held."""
     held = tx.value("select due_at from enrollment where id = ?", (enrollment_id,))
