@@ -204,7 +204,12 @@ def _retire(run: Run) -> None:
 
 
 def _settle_open(run: Run) -> None:
-    """The predecessor gives way: never asked for, it is settled here; unconfirmed, its task is retired."""
+    """The predecessor gives way: never asked for, it is settled here; unconfirmed, its task is retired.
+
+    A step missed before the entry never fell due inside the run: nobody gives way to it.
+    """
+    if run.context["event"].timeliness == "before_entry":
+        return
     if _facts(run).open_push == "unrequested":
         paused = run.context["event"].timeliness == "paused"
         run.effects.append(SettlePush("skipped", reasons.PAUSED if paused else reasons.OVERTAKEN))

@@ -1,0 +1,20 @@
+"""Histories in which engine and oracle once differed: what was wrong is told by the name of each test."""
+
+from __future__ import annotations
+
+from tests.support.telling import check, history, sop
+
+
+def test_a_step_missed_before_the_entry_overtakes_nobody(fresh) -> None:
+    check(
+        history(sop("care", "first after: 10m", 'second day: 0, at: "09:00"'), deeds=[("09-14 15:00:01", "add alice mei")]),
+        fresh(),
+    )
+
+
+def test_a_push_that_waits_for_another_relations_claim_is_nobodys_rival(fresh) -> None:
+    """Bob's second step waits for Alice's, which is put off to the third day: the second day is free for `low`."""
+    high = sop("high", 'first day: 1, at: "10:00"', 'second day: 2, at: "08:00"', priority="60")
+    low = sop("low", 'only day: 2, at: "18:00"', once_per="relation")
+    deeds = [("09-14 15:00:01", "add bob mei"), ("09-14 15:30:03", "add alice mei")]
+    check(history(high, low, deeds=deeds, habits={"bob": (None,)}), fresh())
