@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +89,10 @@ def running_valkey(socket: Path | None = None) -> Iterator[Valkey]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(changed: Mapping[str, str] | None = None) -> Iterator[Postgres]:
     """Make a cluster without durability (it dies with the test run), start it, stop it at the end.
+
+    `changed` settings replace those of the tests: the benches measure a durable one.
 
     PostgreSQL refuses to run as root, so root lends it to `nobody`, who may not be able to read the place of the
     checkout: then, and only then, the binaries are copied beside the data.
@@ -109,6 +111,7 @@ def running_postgres() -> Iterator[Postgres]:
             "listen_addresses": "", "unix_socket_directories": str(folder), "max_connections": "60",
             "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
             "shared_buffers": "64MB", "max_wal_size": "2GB", "timezone": "UTC",
+            **(changed or {}),
         }
         command = [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
         with _running(command, log=log, owner=owner, stop=signal.SIGINT) as process:

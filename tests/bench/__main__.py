@@ -1,0 +1,118 @@
+"""`make bench`: how fast the engine is beside hand-written SQL, and what waiting costs. Prints a table, writes JSON.
+
+It asserts nothing about times: machines differ, and so do hours. Compare ratios, and figures of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tests.bench import profiling, throughput
+from tests.bench.places import Place, places
+from tests.bench.standing import Sizes, Standing
+
+KINDS = ("sqlite", "postgres")
+CONTESTS = tuple(dict.fromkeys(contest.name for contest in throughput.CONTESTS))
+STANDING = ("due", "idle", "start")
+ALL = (*CONTESTS, *STANDING, "help")
+QUICK = Sizes(waiting=(1_000, 10_000), due=2_000, rounds=1, backlog=10_000, watch_s=5.0)
+HELP_ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class HelpTime:
+    """`sopd --help` from process start to exit, median."""
+
+    name: str
+    seconds: float
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    asked = _arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    kinds = KINDS if asked.database == "both" else (asked.database,)
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="sopd-bench-") as folder, places(kinds, Path(folder)) as grounds:
+        for result in _measure(asked, grounds, Path(folder)):
+            results.append(asdict(result))
+            print(_line(results[-1]), flush=True)
+    if asked.json:
+        about = {"machine": _machine(), "quick": asked.quick, "results": results}
+        asked.json.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        print(f"written to {asked.json}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round: does it run at all?")
+    parser.add_argument("--database", choices=[*KINDS, "both"], default="both")
+    parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, metavar="NAME", help=f"of {', '.join(ALL)}")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
+    parser.add_argument("--rounds", type=int, default=5, help="of each contest; the median counts")
+    parser.add_argument("--count", type=int, default=20_000, help="subjects a turn")
+    parser.add_argument("--profile", action="store_true", help="show where the engine's time goes in the contests")
+    return parser.parse_args()
+
+
+def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path) -> Iterator[Any]:
+    waiting, count, rounds = (2_000, 1_000, 1) if asked.quick else (100_000, asked.count, asked.rounds)
+    for place in grounds:
+        for contest in throughput.CONTESTS:
+            if contest.name not in asked.only:
+                continue
+            if asked.profile:
+                profiling.show(place, contest, waiting=waiting, count=count)
+            else:
+                yield throughput.run(place, contest, waiting=waiting, count=count, rounds=rounds)
+    wanted = frozenset(asked.only) & set(STANDING)
+    for place in grounds if wanted else ():
+        yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()
+    if "help" in asked.only:
+        yield _help_time()
+
+
+def _help_time() -> HelpTime:
+    seconds = []
+    for _ in range(HELP_ROUNDS):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sopd", "--help"], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - begun)
+    return HelpTime("help", statistics.median(seconds))
+
+
+def _line(result: dict[str, Any]) -> str:
+    """One row of the table; figures that differ by kind carry their own names."""
+    parts = [f"{result['name']:<6}", f"{result.get('database', ''):<9}"]
+    for key, value in result.items():
+        if key not in ("name", "database"):
+            shown = f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:,.2f}"
+            parts.append(f"{key.replace('_', ' ')} {shown:>9}")
+    return "  ".join(parts)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "load_1min": os.getloadavg()[0],
+    }
+
+
+if __name__ == "__main__":
+    main()
