@@ -7,7 +7,9 @@ from tests.support.telling import check, history, sop
 
 def test_a_step_missed_before_the_entry_overtakes_nobody(fresh) -> None:
     check(
-        history(sop("care", "first after: 10m", 'second day: 0, at: "09:00"'), deeds=[("09-14 15:00:01", "add alice mei")]),
+        history(
+            sop("care", "first after: 10m", 'second day: 0, at: "09:00"'), deeds=[("09-14 15:00:01", "add alice mei")]
+        ),
         fresh(),
     )
 

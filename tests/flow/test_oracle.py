@@ -142,7 +142,8 @@ def test_a_pause_cancels_open_tasks_and_resume_skips_what_is_past() -> None:
     company = told(sop("care", *steps), deeds=deeds)
 
     assert outcome(run(company)) == ["first skipped paused", "second skipped paused", "third sent 09-18 10:11"]
-    assert [(refusal.relation.customer, set(refusal.reasons)) for refusal in company.refusals] == [("lan", {"sop paused"})]
+    refused = [(refusal.relation.customer, set(refusal.reasons)) for refusal in company.refusals]
+    assert refused == [("lan", {"sop paused"})]
 
 
 def test_a_lost_customer_keeps_the_task_and_wecom_says_what_became_of_it() -> None:
@@ -154,7 +155,11 @@ def test_a_lost_customer_keeps_the_task_and_wecom_says_what_became_of_it() -> No
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("skip", "first skipped quota"), ("{defer: 3d}", "first sent 09-16 10:11"), ("{defer: 1d}", "first sent 09-16 10:11")],
+    [
+        ("skip", "first skipped quota"),
+        ("{defer: 3d}", "first sent 09-16 10:11"),
+        ("{defer: 1d}", "first sent 09-16 10:11"),
+    ],
 )
 def test_a_members_own_send_fills_the_window_and_the_push_takes_quota_full(policy: str, expected: str) -> None:
     deeds = [("09-14 15:00", "add alice mei"), ("09-15 09:00", "own_send alice mei")]

@@ -25,14 +25,17 @@ TAGS = ("r/bought", "r/price", "r/done", "r/out")
 STARTS = ("2026-09-07 08:00", "2026-09-17 08:00", "2026-09-23 13:00")
 
 PEOPLE = (
-    *("tag",) * 6, *("untag",) * 2, *("own_send",) * 2, "customer_delete", "member_delete", "end", "chat", "add", "half_add",
+    *("tag",) * 6, *("untag",) * 2, *("own_send",) * 2, "customer_delete", "member_delete", "end", "chat", "add",
+    "half_add",
     "confirm_half",
 )  # fmt: skip
 OPERATORS = ("mute", "unmute", "pause", "pause", "resume", "resume", "stop")
 DOWNTIMES = ("down",)
 
 #: Minutes of the day around which much happens: before, just after and well after the usual moments of steps.
-_BUSY = (1, 545, 570, 602, 604, 608, 612, 618, 622, 630, 640, 655, 700, 870, 872, 880, 1_081, 1_090, 1_246, 1_259, 1_330)
+_BUSY = (
+    1, 545, 570, 602, 604, 608, 612, 618, 622, 630, 640, 655, 700, 870, 872, 880, 1_081, 1_090, 1_246, 1_259, 1_330,
+)  # fmt: skip
 _CLOCKS = ("08:00", "09:15", "10:00", "10:10", "10:10", "14:30", "18:00", "20:45", "22:00")
 _BY_DAY = tuple(clock for clock in _CLOCKS if clock != "22:00")
 
@@ -64,7 +67,7 @@ def _habits() -> st.SearchStrategy[tuple[int | None, ...]]:
     return st.lists(delays, min_size=1, max_size=4).map(tuple)
 
 
-# -- deeds --------------------------------------------------------------------------------------------------------------
+# -- deeds -----------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -117,7 +120,7 @@ def _who(draw: st.DrawFn, verb: str, pairs: list[tuple[str, str]], sops: int) ->
     return member, customer, draw(detail)
 
 
-# -- definitions --------------------------------------------------------------------------------------------------------
+# -- definitions -----------------------------------------------------------------------------------------------------
 
 
 @st.composite

@@ -18,7 +18,8 @@ select p.enrollment_id, p.step_id, p.state, p.reason, p.mark, p.channel, p.sent_
 left join dispatch d on d.id = p.dispatch_id order by p.id
 """
 _BOOKED = """
-select c.external_userid, r."window" from reservation r join customer c on c.id = r.customer_id where r.push_id is not null
+select c.external_userid, r."window" from reservation r join customer c on c.id = r.customer_id
+where r.push_id is not null
 """
 _REFUSALS = """
 select s.key, m.userid, c.external_userid, f.reason, f.times from refusal f join sop s on s.id = f.sop_id

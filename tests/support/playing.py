@@ -23,7 +23,7 @@ WHO = "tester"
 
 
 class Cast:
-    """The people of one history, who do their deeds and confirm tasks as is their habit; a `population` for the stage."""
+    """The people of one history: they do their deeds and confirm tasks as is their habit; the stage's `population`."""
 
     def __init__(self, history: History, world: World) -> None:
         self._history = history

@@ -118,7 +118,8 @@ def compare(engine: Account, oracle: Account) -> list[Difference]:
 
 def _runs(engine: Account, oracle: Account) -> list[Difference]:
     return [
-        Difference(key[2], f"run {_named(key)}", engine.runs.get(key, "no such run"), oracle.runs.get(key, "no such run"),
+        Difference(key[2], f"run {_named(key)}",
+                   engine.runs.get(key, "no such run"), oracle.runs.get(key, "no such run"),
                    "SPEC 4, 5, 8", key)
         for key in sorted({*engine.runs, *oracle.runs})
         if engine.runs.get(key) != oracle.runs.get(key)
@@ -145,7 +146,8 @@ def _alike(theirs: PushRow | None, ours: PushRow | None) -> bool:
     if theirs.state == ours.state == "waiting" and {theirs.reason, ours.reason} & VAGUE:
         return True  # who waits for two things may be said to wait for either
     same = (theirs.state, theirs.could_not_stop) == (ours.state, ours.could_not_stop)
-    return same and _about(theirs.sent_at, ours.sent_at) and (theirs.reason.startswith(ours.reason) if ours.reason else not theirs.reason)
+    alike = theirs.reason.startswith(ours.reason) if ours.reason else not theirs.reason
+    return same and alike and _about(theirs.sent_at, ours.sent_at)
 
 
 def _about(theirs: int | None, ours: int | None) -> bool:

@@ -42,9 +42,8 @@ class Calendar:
     def is_allowed(self, on: dt.date) -> bool:
         if self.plan.calendar == "every_day":
             return True
-        if self.plan.calendar == "china_workday":
-            if on in HOLIDAYS or on in MAKE_UP:
-                return on in MAKE_UP
+        if self.plan.calendar == "china_workday" and (on in HOLIDAYS or on in MAKE_UP):
+            return on in MAKE_UP
         return on.weekday() < 5
 
     def next_allowed(self, after: dt.date) -> dt.date:
@@ -81,7 +80,7 @@ class Calendar:
         return None
 
     def sendable(self, at: int, planned_on: dt.date | None = None) -> int:
-        """Outside quiet hours, and on no off day that quiet hours or waiting carried it to (unless off days are kept)."""
+        """Outside quiet hours, and on no off day that quiet hours or waiting carried it to (unless they are kept)."""
         planned_on = planned_on or self.date(at)
         at = self.quiet_end(at)
         if self.plan.off_day != "keep" and self.date(at) != planned_on and not self.is_allowed(self.date(at)):

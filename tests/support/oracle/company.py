@@ -1,4 +1,4 @@
-"""Everything the oracle remembers of one company, and the small questions about it. The moves are in the other modules."""
+"""Everything the oracle remembers of one company, and small questions about it. The moves are in the other modules."""
 
 from __future__ import annotations
 

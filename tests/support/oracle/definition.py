@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """One SOP. Durations in ms; `late`: skip | next_day | ms; `grace`: same_day | none | ms; `quota_full`: days | skip."""
+    """One SOP. Durations in ms; `late`: skip, next_day, ms; `grace`: same_day, none, ms; `quota_full`: days, skip."""
 
     key: str
     priority: int

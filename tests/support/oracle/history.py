@@ -1,4 +1,4 @@
-"""A history: SOPs, the habits of members, and timed deeds of people and operators. Played twice, by engine and oracle."""
+"""A history: SOPs, members' habits, and timed deeds of people and operators. Played twice, by engine and oracle."""
 
 from __future__ import annotations
 

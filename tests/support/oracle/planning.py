@@ -1,4 +1,4 @@
-"""A due step fires; a due push is checked, gets a place in its owner's slots and in a task (SPEC 7.1-7.4, D5, D10-D14)."""
+"""A due step fires; a due push is checked, gets a place in its owner's slots and a task (SPEC 7.1-7.4, D5, D10-D14)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from tests.support.oracle.definition import holds
 from tests.support.oracle.run import Push, Run, Step, Task
 from tests.support.oracle.settling import detach, settle, wait
 
-# -- firing -------------------------------------------------------------------------------------------------------------
+# -- firing ----------------------------------------------------------------------------------------------------------
 
 
 def fire(company: Company, now: int) -> bool:
     """Fire every step that is due, in the order of the definition, of every run of a running SOP."""
-    return any([_fire_run(company, run, now) for run in company.open_runs() if run.sop.state == "running"])
+    fired = [_fire_run(company, run, now) for run in company.open_runs() if run.sop.state == "running"]
+    return any(fired)
 
 
 def _fire_run(company: Company, run: Run, now: int) -> bool:
@@ -76,7 +77,7 @@ def release(company: Company, now: int) -> bool:
     return bool(freed)
 
 
-# -- planning -----------------------------------------------------------------------------------------------------------
+# -- planning --------------------------------------------------------------------------------------------------------
 
 
 def plan(company: Company, now: int) -> bool:
@@ -166,7 +167,7 @@ def _joins(task: Task, push: Push, slot_at: int) -> bool:
     )
 
 
-# -- pause, resume, stop ------------------------------------------------------------------------------------------------
+# -- pause, resume, stop ---------------------------------------------------------------------------------------------
 
 
 def pause(company: Company, key: str, now: int) -> None:

@@ -1,4 +1,4 @@
-"""The oracle's clock: plays the deeds of a history, and between them does whatever is due, one instant after another."""
+"""The oracle's clock: plays the deeds of a history, and between them whatever is due, one instant after another."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ def _work(company: Company, now: int) -> None:
         tasks.confirm(company, now)
         return
     moves = (
-        news.read, news.reconcile, tasks.confirm, tasks.collect, planning.release, planning.fire, _capacity, planning.wake, planning.plan,
-        tasks.create, ends.finish,
+        news.read, news.reconcile, tasks.confirm, tasks.collect, planning.release, planning.fire, _capacity,
+        planning.wake, planning.plan, tasks.create, ends.finish,
     )  # fmt: skip
-    while any([move(company, now) for move in moves]):
-        pass
+    moved = [True]
+    while any(moved):
+        moved = [move(company, now) for move in moves]
 
 
 def _upcoming(company: Company) -> list[int]:
@@ -60,14 +61,14 @@ def _lacks_room(push: object) -> bool:
 
 
 def _capacity(company: Company, now: int) -> bool:
-    """No slot was free before its expiry (SPEC 7.4); the next step, if that is what ends it, has overtaken it before."""
+    """No slot was free before its expiry (SPEC 7.4); the next step, if that ends it, has overtaken it before."""
     late = [push for push in company.pushes() if _lacks_room(push) and push.expires <= now]
     for push in late:
         settle(company, push, "expired", "capacity", now)
     return bool(late)
 
 
-# -- deeds --------------------------------------------------------------------------------------------------------------
+# -- deeds -----------------------------------------------------------------------------------------------------------
 
 
 def perform(company: Company, deed: Deed, now: int) -> None:

@@ -17,7 +17,7 @@ GATHERING = 10 * MINUTE
 AFTER_ANOTHER = 5_000
 
 
-# -- the member's side --------------------------------------------------------------------------------------------------
+# -- the member's side -----------------------------------------------------------------------------------------------
 
 
 def create(company: Company, now: int) -> bool:
@@ -79,7 +79,7 @@ def confirmation(company: Company, task: Task) -> int | None:
     return None if delay is None else task.created + max(delay, DISPATCHING)
 
 
-# -- our side -----------------------------------------------------------------------------------------------------------
+# -- our side --------------------------------------------------------------------------------------------------------
 
 
 def _next_poll(task: Task, created: int, now: int) -> int:
