@@ -11,6 +11,7 @@ import pytest
 
 from sopd.handlers import firing, planning, sop_jobs
 from sopd.store import Store
+from sopd.store.tables import Push
 from tests.support.company import TestCompany
 from tests.support.plans import assert_uses_index
 
@@ -76,7 +77,6 @@ def test_statements_of_a_batch_do_not_depend_on_its_size(company: TestCompany, c
     [
         ("select id from enrollment where due_at <= ? order by due_at limit ?", (0, 10), "enrollment_due"),
         ("select id from push where plan_at <= ? order by plan_at limit ?", (0, 10), "push_plan"),
-        ("select id from push where enrollment_id in (1, 2) and settled_at is null", (), "push_step"),
         ("select id from push where customer_id = 1 and settled_at is null and takes_quota", (), "push_unsettled"),
         (
             "select id from enrollment where customer_id = 1 and closed_at is null and mass_at < ?",
@@ -95,3 +95,19 @@ def test_statements_of_a_batch_do_not_depend_on_its_size(company: TestCompany, c
 )
 def test_hot_queries_go_through_their_index(store: Store, sql: str, params: tuple, index: str) -> None:
     assert_uses_index(store, sql, params, index)
+
+
+def test_the_open_pushes_of_a_few_runs_are_found_by_run_among_many(store: Store) -> None:
+    pushes = [
+        {
+            "enrollment_id": number, "step_id": "a", "sop_id": 1, "version_id": 1, "customer_id": number,
+            "relation_id": number, "member_id": 1, "channel": "mass_send", "due_at": 0, "fired_at": 0,
+        }
+        for number in range(3000)
+    ]  # fmt: skip
+    with store.transaction() as tx:
+        tx.insert(Push, pushes, returning=())
+        tx.run("analyze push")
+
+    sql = "select id from push where enrollment_id in (1, 2) and settled_at is null"
+    assert_uses_index(store, sql, (), "push_step")
