@@ -6,7 +6,7 @@ indexes back. Whether a delay was ours is the caller's to know: waiting for a sl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Literal, NamedTuple
@@ -52,39 +52,37 @@ def late_steps(
 ) -> LateAtEntry:
     """Judge the moments missed at entry (SPEC 5 `late_at_entry`, D3); `dues` as `due_instants` gave them.
 
-    `skip`: all of them are skipped. `Within`: those missed by no more are kept, due at once. `next_day`: the latest
-    goes to the next allowed day at its own time and the earlier ones are skipped; steps after it that it would now
-    catch up with move on as D11 says, and are in `moved` too. A missed `at once` step is always skipped.
+    `skip`: all of them are skipped. `Within`: those missed by no more are kept and fall due at once. `next_day`: the
+    latest goes to the next allowed day at its own time and the earlier ones are skipped. Order is kept among what is
+    left, as D11 says: a step that would not be later than its predecessor moves on and is in `moved` too. A missed
+    `at once` step is always skipped.
     """
     missed = [index for index, due in enumerate(dues) if is_before_entry(due, entered_at)]
     if not missed:
         return LateAtEntry((), {})
     movable = [index for index in missed if not isinstance(timetable.steps[index].moment, AtOnce)]
-    if isinstance(policy, Within):
-        kept = {index for index in movable if entered_at - dues[index] <= policy.ms}
-        return LateAtEntry(tuple(index for index in missed if index not in kept), {})
     if policy == "skip" or not movable:
         return LateAtEntry(tuple(missed), {})
-    latest = movable[-1]
-    moved = _to_next_day(dues, latest, entered_at, timetable)
-    return LateAtEntry(tuple(index for index in missed if index != latest), moved)
+    if isinstance(policy, Within):
+        wished = {index: entered_at for index in movable if entered_at - dues[index] <= policy.ms}
+    else:
+        own = own_time(timetable, movable[-1], dues[movable[-1]])
+        wished = {movable[-1]: next_allowed_day_same_time(entered_at, timetable, own)}
+    skipped = tuple(index for index in missed if index not in wished)
+    return LateAtEntry(skipped, _in_order_again(dues, skipped, wished, timetable) if wished else {})
 
 
-def _to_next_day(
-    dues: Sequence[Instant], latest: int, entered_at: Instant, timetable: Timetable
+def _in_order_again(
+    dues: Sequence[Instant], skipped: Collection[int], wished: Mapping[int, Instant], timetable: Timetable
 ) -> dict[int, Instant]:
-    target = next_allowed_day_same_time(entered_at, timetable, own_time(timetable, latest, dues[latest]))
-    wished = [target, *dues[latest + 1:]]
-    owns = [
-        Own(timetable.steps[index], local_date(due, timetable.zone), own_time(timetable, index, due), due)
-        for index, due in enumerate(wished, start=latest)
-    ]
-    settled = in_order(timetable, owns, after_at=entered_at)
-    return {
-        index: due
-        for index, due in enumerate(settled, start=latest)
-        if index == latest or due != dues[index]
-    }
+    """The dues that change when some steps are skipped and others wished for another instant (D11)."""
+    left = [index for index in range(timetable.starts_at_once, len(dues)) if index not in skipped]
+    owns = []
+    for index in left:
+        due = wished.get(index, dues[index])
+        owns.append(Own(timetable.steps[index], local_date(due, timetable.zone),
+                        own_time(timetable, index, dues[index]), due))  # fmt: skip
+    return {index: due for index, due in zip(left, in_order(timetable, owns), strict=True) if due != dues[index]}
 
 
 def grace_end(planned_at: Instant, grace: Grace, zone: str) -> Instant:

@@ -168,9 +168,9 @@ class Own(NamedTuple):
     is_pulled: bool = False  # by the off-day policy `previous`, to an earlier day than its own
 
 
-def in_order(timetable: Timetable, owns: Sequence[Own], after_at: Instant) -> tuple[Instant, ...]:
-    """The due instants of some consecutive steps that all have to come after `after_at` (D11); see `due_instants`."""
-    return _in_order(timetable, owns, None, after_at, None)
+def in_order(timetable: Timetable, owns: Sequence[Own]) -> tuple[Instant, ...]:
+    """The due instants of some steps, in list order and with these own moments (D11); see `due_instants`."""
+    return _in_order(timetable, owns, None, None, None)
 
 
 class _Plan(NamedTuple):

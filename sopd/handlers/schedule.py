@@ -36,9 +36,7 @@ def of(program: Program, anchor_at: Instant, entered_at: Instant) -> Schedule:
     if min(dues) >= entered_at:
         return Schedule(dues)
     late = late_steps(dues, entered_at, program.late_at_entry, timetable)
-    skipped = frozenset(late.skipped)
-    kept = (due if index in skipped else max(due, entered_at) for index, due in enumerate(dues))
-    return Schedule(tuple(late.moved.get(index, due) for index, due in enumerate(kept)), skipped)
+    return Schedule(tuple(late.moved.get(index, due) for index, due in enumerate(dues)), frozenset(late.skipped))
 
 
 def next_index(program: Program, state: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.telling import check, history, sop
 
 
@@ -20,3 +22,9 @@ def test_a_push_that_waits_for_another_relations_claim_is_nobodys_rival(fresh) -
     low = sop("low", 'only day: 2, at: "18:00"', once_per="relation")
     deeds = [("09-14 15:00:01", "add bob mei"), ("09-14 15:30:03", "add alice mei")]
     check(history(high, low, deeds=deeds, habits={"bob": (None,)}), fresh())
+
+
+@pytest.mark.parametrize("policy", ["{within: 3h}", "next_day"])
+def test_a_step_kept_at_entry_stays_behind_the_one_before_it(fresh, policy: str) -> None:
+    care = sop("care", "first after: 30h", 'second day: 0, at: "10:00"', late_at_entry=policy)
+    check(history(care, deeds=[("09-14 12:00:01", "add alice mei")]), fresh())

@@ -66,8 +66,18 @@ def test_skip_leaves_out_every_missed_moment() -> None:
 def test_within_keeps_what_was_missed_by_no_more() -> None:
     timetable = table(OnDay(0, TEN), OnDay(0, time(11, 30)), OnDay(2, TEN), shares_days=True)
 
-    assert entering(timetable, at(MONDAY), at(MONDAY, "12:00"), Within(30 * MINUTE_MS)) == ((0,), {})
+    noon = at(MONDAY, "12:00")
+    assert entering(timetable, at(MONDAY), noon, Within(30 * MINUTE_MS)) == ((0,), {1: noon})
     assert entering(timetable, at(MONDAY), at(MONDAY, "12:00") + 1, Within(30 * MINUTE_MS)) == ((0, 1), {})
+
+
+@pytest.mark.parametrize("policy", [Within(3 * HOUR_MS), "next_day"])
+def test_a_step_that_is_kept_stays_behind_its_predecessor(policy: object) -> None:
+    timetable = table(AfterElapsed(30 * HOUR_MS), OnDay(0, TEN))
+
+    late = entering(timetable, at(MONDAY, "12:00"), at(MONDAY, "12:00"), policy)
+
+    assert late == ((), {1: at(WEDNESDAY)})  # the first is due on Tuesday at 18:00
 
 
 def test_next_day_moves_only_the_latest_to_tomorrow_at_its_own_time() -> None:

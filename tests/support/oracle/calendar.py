@@ -155,27 +155,31 @@ class Calendar:
     def at_entry(self, dues: list[int], entered: int) -> tuple[set[int], list[int]]:
         """Which steps entry passes over as `before entry`, and the dues of the others (`late_at_entry`, D3)."""
         missed = [step.index for step in self.plan.steps if not step.is_welcome and dues[step.index] < entered]
-        if self.plan.late == "skip":
-            return set(missed), dues
+        wished: dict[int, int] = {}
         if isinstance(self.plan.late, int):
-            return {index for index in missed if entered - dues[index] > self.plan.late}, dues
-        if not missed:
-            return set(), dues
-        latest = max(missed, key=lambda index: (dues[index], index))
-        moved = list(dues)
-        moved[latest] = self.next_try(entered, self.local(dues[latest]).time())
-        last = self.sendable(moved[latest])
-        taken = {self.date(last): self.date(moved[latest])}
-        for step in self.plan.steps[latest + 1 :]:
-            if step.index in missed:
+            wished = {index: entered for index in missed if entered - dues[index] <= self.plan.late}
+        elif self.plan.late == "next_day" and missed:
+            wished = {missed[-1]: self.next_try(entered, self.own_time(missed[-1], dues[missed[-1]]))}
+        skipped = set(missed) - set(wished)
+        return skipped, self._in_order_again(dues, wished, skipped) if wished else dues
+
+    def _in_order_again(self, dues: list[int], wished: dict[int, int], skipped: set[int]) -> list[int]:
+        """D11 once more: those kept or moved at entry and the others must not meet."""
+        settled, last, taken = list(dues), None, {}
+        for step in self.plan.steps:
+            if step.is_welcome or step.index in skipped:
                 continue
-            own = dues[step.index]
-            at = self._behind(step, own, last, own)
-            at = self._free_day(at, last, taken, self.date(own), own)
-            moved[step.index] = at
-            last = self.sendable(at)
-            taken[self.date(last)] = self.date(own)
-        return set(missed) - {latest}, moved
+            wish = wished.get(step.index, dues[step.index])
+            own = self.instant(self.date(wish), self.own_time(step.index, dues[step.index]))
+            at = self._behind(step, wish, last, own)
+            settled[step.index] = self._free_day(at, last, taken, self.date(wish), own)
+            last = self.sendable(settled[step.index])
+            taken[self.date(last)] = self.date(wish)
+        return settled
+
+    def own_time(self, index: int, due: int) -> dt.time:
+        """The time of day that stays with a step wherever it is moved to."""
+        return self.plan.steps[index].at or self.local(due).time()
 
     def grace_end(self, planned: int) -> int:
         """From here on a step that our own fault delayed is `skipped: late`."""

@@ -93,8 +93,8 @@ class Company:
         ]
 
     def own_time(self, push: Push) -> dt.time:
-        """The time of day that stays with a step wherever it is moved to."""
-        return push.step.at or push.run.sop.calendar.local(push.run.dues[push.step.index]).time()
+        """The time of day at which a push is tried again on another day."""
+        return push.run.sop.calendar.own_time(push.step.index, push.run.dues[push.step.index])
 
     def told(self, run: Run, now: int, what: str) -> None:
         """A line of this run's story."""
