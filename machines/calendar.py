@@ -24,6 +24,8 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
+_QUARTER_MS = 15 * MINUTE_MS
 _MILLISECOND = timedelta(milliseconds=1)
 _MIDNIGHT = time(0)
 _BEYOND = (OverflowError, ValueError, OSError)  # what datetime raises outside the years 1 to 9999
@@ -51,7 +53,10 @@ def local_datetime(at: Instant, zone: str) -> datetime:
 
 def local_date(at: Instant, zone: str) -> date:
     """The local calendar date of an instant."""
-    return local_datetime(at, zone).date()
+    offset = _offset_of_quarter(at // _QUARTER_MS, zone)
+    if offset is None:
+        return local_datetime(at, zone).date()
+    return date.fromordinal(_EPOCH_DAY + (at + offset) // DAY_MS)
 
 
 def local_time(at: Instant, zone: str) -> time:
@@ -96,6 +101,20 @@ def _offset_ms(at: Instant, zone: str) -> int:
     offset = local_datetime(at, zone).utcoffset()
     assert offset is not None  # the datetime is aware
     return offset // _MILLISECOND
+
+
+@lru_cache(maxsize=65_536)
+def _offset_of_quarter(quarter: int, zone: str) -> int | None:
+    """The zone's offset through a quarter of an hour, None if its clocks change meanwhile or the calendar ends.
+
+    Batches ask for the dates of thousands of instants: so most of them cost an addition.
+    """
+    begins_at = quarter * _QUARTER_MS
+    try:
+        offset = _offset_ms(begins_at, zone)
+        return offset if offset == _offset_ms(begins_at + _QUARTER_MS - 1, zone) else None
+    except OutOfCalendar:
+        return None
 
 
 def _day_ms(at: time) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Value = str | bool | int | float | date
 Kind = str
@@ -174,8 +174,8 @@ class Facts:
         Evaluating a rule with these dependencies gives the same truth before and after, and so do its literals. Ages
         are rounded down to the thresholds the rule compares with, hence `exact=False`: flips need the full facts.
         """
-        blank = Facts(now=self.now if needs.dates else 0, zone=self.zone if needs.dates else "", exact=not needs.time)
-        changes: dict[str, object] = {}
+        now = self.now if needs.dates else 0
+        changes: dict[str, Any] = {"now": now, "zone": self.zone if needs.dates else "", "exact": not needs.time}
         if needs.tags:
             changes["tags"] = frozenset() if self.relation_tag_sets else self.tags & needs.tags
             kept = {tags & needs.tags for tags in self.relation_tag_sets}
@@ -196,16 +196,18 @@ class Facts:
             )
         changes |= {name: getattr(self, name) for name in ("lost", "member") if getattr(needs, name)}
         changes |= {"audiences": self.audiences & needs.audiences} if needs.audiences else {}
-        return replace(blank, **changes, **self._rounded(needs, blank.now))  # type: ignore[arg-type]
+        return Facts(**changes, **self._rounded(needs, now))
 
-    def _rounded(self, needs: Dependencies, now: int) -> dict[str, object]:
+    def _rounded(self, needs: Dependencies, now: int) -> dict[str, Any]:
         """Events and instants that `needs` mentions, their ages rounded and counted back from `now`."""
+        if not (needs.events or needs.added or needs.talk):
+            return {}
         rungs = sorted(needs.ages_ms, reverse=True)
 
         def rounded(at: int | None) -> int | None:
             return None if at is None else now - next((rung for rung in rungs if rung <= self.now - at), 0)
 
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         if needs.events:
             changes["events"] = tuple(sorted({
                 EventFact(
