@@ -16,7 +16,7 @@ import structlog
 from sopd import collector, intake, jobs, lookup, outbox, planner, relay
 from sopd.activity import Activity
 from sopd.handlers.app import App
-from sopd.metrics import BATCH_SECONDS, ROWS_HANDLED
+from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
 
 log = structlog.get_logger("sopd.work")
 
@@ -52,11 +52,15 @@ def work(app: App, loop: Loop, activity: Activity) -> int:
     """Run one loop until nothing is due or its turn is over; rings again if there is more. Returns rows handled."""
     total, begun = 0, time.monotonic()
     with activity.unit():
-        while handled := loop.run(app):
-            total += handled
-            if time.monotonic() - begun > TURN_SECONDS:
-                app.ring(loop.name)
-                break
+        try:
+            while handled := loop.run(app):
+                total += handled
+                if time.monotonic() - begun > TURN_SECONDS:
+                    app.ring(loop.name)
+                    break
+        except Exception:  # counted here, handled where the loop was called from
+            LOOP_FAILURES.labels(loop.name).inc()
+            raise
     if total:
         seconds = time.monotonic() - begun
         ROWS_HANDLED.labels(loop.name).inc(total)

@@ -16,11 +16,11 @@ from contextlib import contextmanager, suppress
 import structlog
 import uvicorn
 
-from sopd import bootstrap, broker, pace
+from sopd import bootstrap, broker, metrics, pace
 from sopd.bootstrap import Engine
 from sopd.config import Settings
 from sopd.errors import ConfigError
-from sopd.handlers import upkeep
+from sopd.handlers import figures, upkeep
 from sopd.notify import sd_notify, watchdog_seconds
 from sopd.store import Store
 from sopd.store.errors import Unavailable
@@ -94,6 +94,12 @@ class Daemon:
             return "the database does not answer: see the log"
         return None
 
+    def _measure(self) -> None:
+        """Set the gauges that are read when Prometheus asks; those of a database that is away keep their last value."""
+        metrics.show(metrics.QUEUE_DEPTH, broker.depths(self.engine.broker))
+        with suppress(Unavailable):
+            figures.show(self.engine.app)
+
     @contextmanager
     def _paced(self) -> Iterator[pace.Pace]:
         chosen = pace.choose(self.settings, pace.name_of(os.getpid()), self.store, self.engine.activity)
@@ -114,7 +120,7 @@ class Daemon:
     def _web(self) -> Iterator[None]:
         """The web server in a thread of its own; the callback answers from its first moment."""
         callback = Callback(self.engine.crypto, self.engine.accept, self.settings.engine.inbox_gather_ms)
-        application = web_app.build(callback, Health(self._why_not_ready))
+        application = web_app.build(callback, Health(self._why_not_ready, self._measure))
         listening = _listen(self.settings.web.host, self.settings.web.port)
         self.port = listening.getsockname()[1]
         server = uvicorn.Server(

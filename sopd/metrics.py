@@ -1,7 +1,7 @@
 """What Prometheus is told: how late the engine is, what it does, and what WeCom refuses.
 
 One registry per process, shown by `sopd.web.health`. Labels are few and bounded: never a customer, a member, a SOP or a
-message. Gauges are set by the ticker; the rest counts where the thing happens.
+message. Gauges are set by the ticker or when they are asked for; the rest counts where the thing happens.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ ROWS_HANDLED = Counter("sopd_rows_handled", "Rows a loop has handled", ["loop"],
 LOOP_FAILURES = Counter("sopd_loop_failures", "Times a loop ended with an error", ["loop"], registry=REGISTRY)
 QUEUE_DEPTH = Gauge("sopd_queue_depth", "Rows or wake-ups that wait in this queue", ["queue"], registry=REGISTRY)
 SET_ASIDE = Gauge("sopd_set_aside", "Poison rows that wait for a person", registry=REGISTRY)
-PUSHES = Gauge("sopd_pushes", "Pushes in this state", ["state"], registry=REGISTRY)
-ENROLLMENTS = Gauge("sopd_enrollments", "Enrollments in this state", ["state"], registry=REGISTRY)
+PUSHES = Gauge("sopd_pushes", "Pushes that came to this state so far", ["state"], registry=REGISTRY)
+ENROLLMENTS = Gauge(
+    "sopd_enrollments", "Enrollments that entered, or came to this end, so far", ["state"], registry=REGISTRY
+)
 CALLBACKS = Counter("sopd_callbacks", "Callbacks by what became of them", ["outcome"], registry=REGISTRY)
 WECOM_SECONDS = Histogram(
     "sopd_wecom_seconds", "How long a WeCom call took", ["path"], buckets=_CALL_BUCKETS, registry=REGISTRY
@@ -35,10 +37,6 @@ WECOM_SECONDS = Histogram(
 WECOM_ERRORS = Counter(
     "sopd_wecom_errors", "WeCom calls refused or failed; code is WeCom's errcode, or a word for a failed connection",
     ["path", "code"], registry=REGISTRY,
-)
-QUOTA_REFUSALS = Counter(
-    "sopd_quota_refusals", "Mass sends that found a customer's quota used, by whose books: ours or wecom", ["by"],
-    registry=REGISTRY,
 )
 
 

@@ -15,10 +15,11 @@ Ready = Callable[[], str | None]
 
 
 class Health:
-    """The three routes. `ready` is asked at each call and may look into the database."""
+    """The three routes. `ready` and `refresh` (sets the gauges) are called each time and may look into the database."""
 
-    def __init__(self, ready: Ready) -> None:
+    def __init__(self, ready: Ready, refresh: Callable[[], None]) -> None:
         self._ready = ready
+        self._refresh = refresh
 
     async def healthz(self, request: Request) -> Response:
         """200 while the event loop turns."""
@@ -31,5 +32,6 @@ class Health:
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus text."""
+        await asyncio.to_thread(self._refresh)
         text, kind = exposition()
         return Response(text, media_type=kind)

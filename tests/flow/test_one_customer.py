@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sopd import metrics
+from sopd.handlers import figures
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.world import World
 from sopd.store import Store
@@ -105,3 +107,19 @@ def test_a_customer_who_leaves_hears_nothing_more(store: Store) -> None:
 
     assert states(rig) == ["lost"]
     assert rig.world.account()["alice", "wmMei"]["messages"] == []
+
+
+def test_prometheus_hears_what_became_of_it_all(store: Store) -> None:
+    rig = rig_for(store)
+    rig.world.customer_adds("alice", "wmMei", state="expo2026", now=rig.now)
+    rig.run_until(at("2026-03-03 10:30"))
+    rig.world.member_tags("alice", "wmMei", "结果/已下单", now=rig.now)
+    rig.run_for(hours=1)
+
+    figures.show(rig.app)
+
+    text = metrics.exposition()[0].decode()
+    assert 'sopd_pushes{state="sent"} 1.0' in text, "the welcome"
+    assert 'sopd_enrollments{state="entered"} 1.0' in text
+    assert 'sopd_enrollments{state="early_end"} 1.0' in text
+    assert "sopd_set_aside 0.0" in text

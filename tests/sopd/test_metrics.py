@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+import sopd
 from sopd import metrics
 
 
@@ -45,3 +50,13 @@ def test_work_is_counted_and_timed() -> None:
 
 def test_type_of_the_answer_is_prometheus_text() -> None:
     assert metrics.exposition()[1].startswith("text/plain; version=0.0.4")
+
+
+def test_nothing_is_measured_that_nobody_sets() -> None:
+    """A metric without a caller would show zero for ever, which reads as good news."""
+    package = Path(sopd.__file__).parent
+    code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py") if file.name != "metrics.py")
+    names = [name for name, value in vars(metrics).items() if isinstance(value, Counter | Gauge | Histogram)]
+
+    assert len(names) >= 10
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []

@@ -26,7 +26,7 @@ class Door:
         self.fault: Exception | None = None
         self.not_ready: str | None = None
         callback = Callback(crypto, self._accept, gather_ms=5)
-        self.web = TestClient(app.build(callback, Health(lambda: self.not_ready)))
+        self.web = TestClient(app.build(callback, Health(lambda: self.not_ready, lambda: None)))
 
     def _accept(self, events: Sequence[CallbackEvent]) -> None:
         if self.fault is not None:

@@ -26,3 +26,8 @@ def put_back(tx: Transaction) -> dict[str, int]:
         if count:
             due[kind] = count
     return due
+
+
+def count(tx: Transaction) -> int:
+    """How many rows are set aside now."""
+    return int(tx.value("select count(*) from set_aside"))
