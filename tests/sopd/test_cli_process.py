@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,17 @@ def call(*words: str, folder: Path, env: dict[str, str] | None = None) -> subpro
     )
 
 
+def worked() -> float:
+    """Processor seconds of all ended children: what a call costs, however busy the machine is otherwise."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def fastest(*words: str, folder: Path, tries: int = 7) -> float:
     def once() -> float:
-        began = time.perf_counter()
+        began = worked()
         assert call(*words, folder=folder).returncode == 0
-        return time.perf_counter() - began
+        return worked() - began
 
     return min(once() for _ in range(tries))
 
@@ -38,11 +44,11 @@ def test_help_is_there_at_once(tmp_path: Path) -> None:
 def test_completion_of_a_verb_is_there_at_once(tmp_path: Path) -> None:
     environ = {"_SOPD_COMPLETE": "bash_complete", "COMP_WORDS": "sopd sop re", "COMP_CWORD": "2"}
 
-    began = time.perf_counter()
+    began = worked()
     answer = call(folder=tmp_path, env=environ)
 
     assert answer.stdout == "plain,resume\n"
-    assert time.perf_counter() - began < 4 * HELP_WITHIN_S
+    assert worked() - began < 4 * HELP_WITHIN_S
 
 
 @pytest.mark.parametrize("heavy", ["sopd.store", "sopd.wecom", "dramatiq", "peewee", "httpx", "pydantic", "rich"])
