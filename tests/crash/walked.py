@@ -55,6 +55,7 @@ def test_every_loop_and_every_order_is_walked(recordings: dict[str, Recording]) 
 @every_story
 def test_the_story_ends_the_same_wherever_a_process_dies(
     story: Story,
+    copies: Copies,
     walks: dict[str, Walk],
     recordings: dict[str, Recording],
     record_property: Callable[[str, object], None],
@@ -63,7 +64,7 @@ def test_the_story_ends_the_same_wherever_a_process_dies(
 
     tally = walks[story.name].run(lambda number: number in chosen, recordings[story.name].outcome)
 
-    _report(tally, story, record_property)
+    _report(tally, f"{story.name} on {copies.kind}", record_property)
 
 
 @pytest.mark.nightly
@@ -71,16 +72,17 @@ def test_the_story_ends_the_same_wherever_a_process_dies(
 @every_story
 def test_the_story_ends_the_same_whatever_unit_dies(
     story: Story,
+    copies: Copies,
     walks: dict[str, Walk],
     recordings: dict[str, Recording],
     record_property: Callable[[str, object], None],
 ) -> None:
     tally = walks[story.name].run(lambda number: True, recordings[story.name].outcome)
 
-    _report(tally, story, record_property)
+    _report(tally, f"{story.name} on {copies.kind}", record_property)
 
 
-def _report(tally: Tally, story: Story, record_property: Callable[[str, object], None]) -> None:
-    record_property("note", f"crash walk, {story.name}: {tally}")
+def _report(tally: Tally, what: str, record_property: Callable[[str, object], None]) -> None:
+    record_property("note", f"crash walk, {what}: {tally}")
     assert tally.points
     assert not tally.wrong, "\n".join([str(tally), *tally.wrong[:40]])

@@ -151,6 +151,8 @@ class Saved:
 class Copies(ABC):
     """One database that can be put back to where it was; nobody may be connected meanwhile, except who is dying."""
 
+    kind: str
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._known: Prints | None = None
@@ -195,6 +197,8 @@ class Copies(ABC):
 class SqliteCopies(Copies):
     """A file, copied. Closing the last connection moves the log into it; who dies leaves his log beside it."""
 
+    kind = "sqlite"
+
     def __init__(self, path: Path) -> None:
         super().__init__(f"sqlite:///{path}")
         self._path = path
@@ -223,6 +227,8 @@ class SqliteCopies(Copies):
 
 class PostgresCopies(Copies):
     """A database; what is saved lies in a schema of its own, and only tables that changed are written back."""
+
+    kind = "postgres"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
