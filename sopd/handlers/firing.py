@@ -7,12 +7,14 @@ that fires; a second one that is due as well is the next pass's, which then find
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from machines.calendar import Instant
 from machines.effects import SettlePush
-from machines.enrollment import ENDS, SETTLING
+from machines.enrollment import ENDS, SETTLING, Facts
 from machines.events import PushEvent, PushOvertaken, PushSkipped, StepDue
 from machines.push import PushFacts
 from machines.reasons import OVERTAKEN
@@ -29,6 +31,8 @@ from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import sops
 from sopd.store.queries.enrollments import OpenPush, Run
+
+NOTHING_OPEN = Facts()
 
 
 def fire_due(app: App, *, limit: int = 1000) -> int:
@@ -77,28 +81,46 @@ def _walk_on(tx: Transaction, app: App, runs: Sequence[Run], until: Instant, as_
     open_by_run = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
     made: list[Move] = []
     told: list[pushes.Told] = []
-    for run in runs:
-        program, unsettled = programs[run.version_id], open_by_run.get(run.id, [])
-        times = schedule.of(program, run.anchor_at, run.entered_at)
-        events = _events(program, times, run, until, as_paused, tx.now)
-        facts = pushes.facts_of(unsettled)
-        taken = walk(program, run.state, events, facts)
-        made.append(_move(program, times, run, taken, tx.now))
-        told += _give_way(unsettled, taken.settle)
+    for like, alike in _groups(programs, runs, open_by_run).items():
+        program = programs[like.version_id]
+        taken = walk(program, like.state, _events(program, like, until, as_paused, tx.now), like.facts)
+        move = _move(program, like, alike[0], taken, tx.now)
+        made += [move.of(run) for run in alike]
+        if taken.settle is not None:
+            told += [one for run in alike for one in _give_way(open_by_run.get(run.id, ()), taken.settle)]
     pushes.tell(tx, told)  # of these runs the next step has just been decided on: nothing waits for the settlement
     return moves.write(tx, app, made)
 
 
-def _events(
-    program: Program, times: Schedule, run: Run, until: Instant, as_paused: bool, now: Instant
-) -> tuple[StepDue, ...]:
+class Like(NamedTuple):
+    """All that a run's next steps depend on: one decision serves everybody who is alike in it."""
+
+    version_id: int
+    state: str
+    times: Schedule
+    due_at: Instant | None
+    facts: Facts
+
+
+def _groups(
+    programs: Mapping[int, Program], runs: Sequence[Run], open_by_run: Mapping[int, Sequence[OpenPush]]
+) -> dict[Like, list[Run]]:
+    groups: defaultdict[Like, list[Run]] = defaultdict(list)
+    for run in runs:
+        times = schedule.of(programs[run.version_id], run.anchor_at, run.entered_at)
+        facts = pushes.facts_of(open_by_run[run.id]) if run.id in open_by_run else NOTHING_OPEN
+        groups[Like(run.version_id, run.state, times, run.due_at, facts)].append(run)
+    return groups
+
+
+def _events(program: Program, like: Like, until: Instant, as_paused: bool, now: Instant) -> tuple[StepDue, ...]:
     """The steps due by `until`, up to the first that is on time. The row's own due counts for the first of them."""
-    first = schedule.next_index(program, run.state)
+    first, times = schedule.next_index(program, like.state), like.times
     if first is None:
         return ()
     events: list[StepDue] = []
     for index in range(first, len(program.steps)):
-        due_at = run.due_at if index == first and run.due_at is not None else times.dues[index]
+        due_at = like.due_at if index == first and like.due_at is not None else times.dues[index]
         if due_at > until:
             break
         timeliness = "paused" if as_paused else schedule.timeliness(program, times, index, due_at, now)
@@ -108,12 +130,12 @@ def _events(
     return tuple(events)
 
 
-def _move(program: Program, times: Schedule, run: Run, taken: Walk, now: Instant) -> Move:
-    index = schedule.next_index(program, taken.state)
+def _move(program: Program, like: Like, run: Run, taken: Walk, now: Instant) -> Move:
+    index, times = schedule.next_index(program, taken.state), like.times
     due_at = None if index is None or taken.waits else times.dues[index]
     made = [new_push(program, times, run.id, step, now, skipped=reason) for step, reason in taken.passed]
     if taken.fired:
-        waited = None if taken.passed else run.due_at
+        waited = None if taken.passed else like.due_at
         made.append(new_push(program, times, run.id, taken.fired, now, due_at=waited))
     detail: dict[str, object] = {}
     if taken.passed:
@@ -127,9 +149,7 @@ def _move(program: Program, times: Schedule, run: Run, taken: Walk, now: Instant
     )
 
 
-def _give_way(unsettled: Sequence[OpenPush], settle: SettlePush | None) -> list[pushes.Told]:
-    if settle is None:
-        return []
+def _give_way(unsettled: Sequence[OpenPush], settle: SettlePush) -> list[pushes.Told]:
     event: PushEvent = PushOvertaken() if settle.reason == OVERTAKEN else PushSkipped(settle.reason)
     return [
         pushes.Told(one, pushes.decide(one.state, event, PushFacts()))

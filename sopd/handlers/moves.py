@@ -6,8 +6,10 @@ A part for the handlers of enrollments, inside the caller's transaction. `machin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from machines.effects import EnrollmentEffect, WriteTags
 from machines.enrollment import ENDS
@@ -20,8 +22,7 @@ from sopd.store.queries import enrollments as queries
 from sopd.store.queries.enrollments import NewPush, Note, Run, Written
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """One run and what becomes of it. `state` in an end closes it; `detail` goes into the journal."""
 
     run: Run
@@ -34,11 +35,15 @@ class Move:
     ended_by: str | None = None
     pushes: tuple[NewPush, ...] = ()
     effects: tuple[EnrollmentEffect, ...] = ()
-    detail: dict[str, object] = field(default_factory=dict)
+    detail: Mapping[str, object] = MappingProxyType({})
 
     @property
     def ends(self) -> bool:
         return self.state in ENDS
+
+    def of(self, run: Run) -> Move:
+        """The same for a run that is alike."""
+        return self._replace(run=run, pushes=tuple([one._replace(enrollment_id=run.id) for one in self.pushes]))
 
 
 def write(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
@@ -48,17 +53,23 @@ def write(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
     made = [push for move in moves for push in move.pushes]
     queries.insert_pushes(tx, made)
     queries.journal(tx, [_note(move) for move in moves])
-    sop_of = {move.run.id: move.run.sop_id for move in moves}
-    for push in made:
-        pushes.count(tx, sop_of[push.enrollment_id], push.step_id, push.state, push.reason)
-    for move in moves:
-        if move.ends:
-            tx.count(f"sop/{move.run.sop_id}/ended/{move.state}")
-            if move.reason and family(move.reason) != move.state:
-                tx.count(f"sop/{move.run.sop_id}/ended/{move.state}/{family(move.reason)}")
+    _count(tx, moves)
     if any(push.plan_at is not None for push in made):
         tx.after_commit(lambda: app.ring("plan"))
     return write_tags(tx, app, moves)
+
+
+def _count(tx: Transaction, moves: Sequence[Move]) -> None:
+    made = Counter(
+        (move.run.sop_id, push.step_id, push.state, push.reason) for move in moves for push in move.pushes
+    )
+    for (sop_id, step_id, state, reason), n in made.items():
+        pushes.count(tx, sop_id, step_id, state, reason, n)
+    ended = Counter((move.run.sop_id, move.state, move.reason) for move in moves if move.ends)
+    for (sop_id, state, reason), n in ended.items():
+        tx.count(f"sop/{sop_id}/ended/{state}", n)
+        if reason and family(reason) != state:
+            tx.count(f"sop/{sop_id}/ended/{state}/{family(reason)}", n)
 
 
 def write_tags(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
@@ -97,5 +108,5 @@ def _written(tx: Transaction, move: Move) -> Written:
 
 
 def _note(move: Move) -> Note:
-    detail = json.dumps(move.detail, ensure_ascii=False) if move.detail else None
+    detail = json.dumps(dict(move.detail), ensure_ascii=False) if move.detail else None
     return Note(move.run.id, move.kind, move.run.state, move.state, move.reason or None, detail)

@@ -20,7 +20,6 @@ from sopd.handlers.observe_verdicts import Sighting, Verdict, began_at, judge
 from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
 from sopd.store.queries import inbox, people
-from sopd.store.queries import tags as tag_queries
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.people import Known, Named, Pair
 from sopd.store.queries.tags import Held
@@ -117,10 +116,6 @@ def _write(tx: Transaction, page: Page) -> dict[int, str]:
                 state="lost", lost_at=tx.now, lost_by=customers.RECONCILIATION, missing_at=None
             ))  # fmt: skip
     people.write(tx, written)
-    # A re-read that is through makes every older one worthless, even where it found nothing new.
-    through = {row.id for pair, row in page.known.items()
-               if page.seen[pair].mark is not None and page.verdicts[pair] == "same"}  # fmt: skip
-    tag_queries.raise_generation(tx, through - {row.id for row in written})
     return {page.known[pair].id: customers.RECONCILIATION for pair in page.of("gone", "begun_anew")}
 
 
@@ -137,7 +132,9 @@ def _take_tags(tx: Transaction, page: Page, ids: Mapping[Pair, int]) -> tuple[li
     for relation_id, pair in shown.items():
         for tag_id in _tag_ids(page, pair):
             after.setdefault((relation_id, tag_id), Held(relation_id, tag_id, True, None))
-    changes = tags.keep(tx, before, after)
+    # A re-read that is through makes every older one worthless, even where it found nothing new.
+    through = {ids[pair] for pair in page.of("same") if page.seen[pair].mark is not None}
+    changes = tags.keep(tx, before, after, touched=through)
     beginning = {ids[pair] for pair in page.of(*BEGINS)}
     pending = {shown[row.relation_id] for row in after.values() if row.wanted is not None}
     return [change for change in changes if change.relation_id not in beginning], pending

@@ -56,8 +56,8 @@ def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
     """One change per relation; what came and went within one round did neither."""
     net: dict[int, TagChange] = {}
     for change in changes:
-        known = net.get(change.relation_id, TagChange(change.relation_id))
-        net[change.relation_id] = TagChange(
+        known = net.get(change.relation_id)
+        net[change.relation_id] = change if known is None else TagChange(
             change.relation_id,
             added=(known.added - change.removed) | (change.added - known.removed),
             removed=(known.removed - change.added) | (change.removed - known.added),

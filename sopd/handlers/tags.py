@@ -157,15 +157,16 @@ def held(tx: Transaction, relation_ids: Iterable[int]) -> dict[tuple[int, str], 
     return {(row.relation_id, row.tag_id): row for row in queries.on_relations(tx, relation_ids)}
 
 
-def keep(tx: Transaction, before: HeldTags, after: HeldTags) -> list[TagChange]:
+def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterable[int] = ()) -> list[TagChange]:
     """Write the rows that differ and raise the generation of their relations; returns what rules see differently.
 
-    The relations are locked by the caller.
+    The relations are locked by the caller. `touched` are relations whose generation is to rise in any case.
     """
     differing = [row for key, row in after.items() if before.get(key) != row]
     if differing:
         queries.put(tx, differing)
-        queries.raise_generation(tx, {row.relation_id for row in differing})
+    if risen := {row.relation_id for row in differing}.union(touched):
+        queries.raise_generation(tx, risen)
     added, removed = defaultdict(set), defaultdict(set)
     for row in differing:
         known = before.get((row.relation_id, row.tag_id))

@@ -6,6 +6,8 @@ The median over the rounds counts; which of the two begins changes from round to
 
 from __future__ import annotations
 
+import functools
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +66,7 @@ class Contest:
 
 def run(place: Place, contest: Contest, *, waiting: int, count: int, rounds: int) -> Rate:
     """Let both work off `count` subjects per round, with `waiting` runs in the tables besides."""
+    _forget()
     with place.fresh() as (store, url):
         made = ground(store, url, waiting)
         first, engine, hand = waiting + 1, [], []
@@ -80,6 +83,13 @@ def run(place: Place, contest: Contest, *, waiting: int, count: int, rounds: int
         made.hand.close()
     ratio = median(one / other for one, other in zip(engine, hand, strict=True))
     return Rate(contest.name, place.kind, contest.batch, median(engine), median(hand), ratio)
+
+
+def _forget() -> None:
+    """Begin like a new process: what another contest has left in caches is never found, only compared with."""
+    for one in gc.get_objects():
+        if isinstance(one, functools._lru_cache_wrapper):
+            one.cache_clear()
 
 
 def ground(store: Store, url: str, waiting: int) -> Ground:

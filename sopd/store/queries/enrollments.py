@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, get_args, get_type_hints
 
-from sopd.store.tables import Enrollment, Journal, Refusal
+from sopd.store.tables import Enrollment, Refusal
 from sopd.store.transaction import Transaction
 
 _RUN = (
@@ -188,7 +188,15 @@ def insert_pushes(tx: Transaction, rows: Sequence[NewPush]) -> list[tuple[int, i
 
 def journal(tx: Transaction, notes: Sequence[Note]) -> None:
     """Append to the journals, all at this transaction's instant."""
-    tx.insert(Journal, [{**note._asdict(), "at": tx.now} for note in notes], returning=())
+    if not notes:
+        return
+    given = tx.table(columns_of(Note), notes)
+    tx.run(
+        "insert into journal (enrollment_id, at, kind, state_from, state_to, reason, detail)"
+        " select n.enrollment_id, cast(? as bigint), n.kind, n.state_from, n.state_to, n.reason, n.detail"
+        f" from {given.sql} n",
+        (tx.now, *given.params),
+    )
 
 
 def note_cut(tx: Transaction, relation_ids: Iterable[int], reason: str) -> None:
