@@ -14,6 +14,7 @@ from sopd.store.tables import (
     Customer,
     Dispatch,
     Enrollment,
+    Flip,
     Inbox,
     Job,
     Member,
@@ -24,9 +25,11 @@ from sopd.store.tables import (
     Reservation,
     Row,
     SetAside,
+    Signal,
     Slot,
     Sop,
     SopVersion,
+    Token,
 )
 from tests.support.factories import T0, add
 from tests.support.plans import assert_uses_index, plan_of
@@ -58,6 +61,9 @@ PROMISES: list[tuple[str, type[Row], dict[str, Any], dict[str, Any]]] = [
     ("a job runs once", Job, {"kind": "reconcile", "key": "a"}, {"ended_at": T0}),
     ("a refusal is counted, not repeated", Refusal, {"sop_id": 1, "subject_id": 1, "reason": "r"}, {"reason": "s"}),
     ("a row is set aside once", SetAside, {"kind": "push", "row_key": "1"}, {"row_key": "2"}),
+    ("a signal acts once", Signal, {"ref": "crm/1"}, {"ref": "crm/2"}),
+    ("a rule of a subject has one next flip", Flip, {"purpose": "entry", "sop_id": 1, "ref_id": 1}, {"ref_id": 2}),
+    ("a token's hash is its own", Token, {"name": "crm", "hash": "a"}, {"name": "erp", "hash": "b"}),
     ("an audience has a customer once", AudienceMember, {"audience_id": 1, "customer_id": 1}, {"customer_id": 2}),
 ]
 

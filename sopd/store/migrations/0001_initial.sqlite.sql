@@ -26,10 +26,15 @@ create table customer (
     kind integer not null,
     gender integer not null,
     attributes text not null,
+    crm_id text,
+    phone_hash text,
     muted_at integer,
     seen_at integer not null
 ) strict;
 create unique index customer_external_userid on customer (external_userid);
+create index customer_unionid on customer (unionid) where unionid is not null;
+create unique index customer_crm_id on customer (crm_id) where crm_id is not null;
+create index customer_phone on customer (phone_hash) where phone_hash is not null;
 
 create table relation (
     id integer not null primary key,
@@ -43,10 +48,13 @@ create table relation (
     lost_by text,
     generation integer not null,
     learned_at integer not null,
+    last_talk_at integer,
+    handover_until integer,
     missing_at integer
 ) strict;
 create unique index relation_customer_id_member_id on relation (customer_id, member_id);
 create index relation_member_id on relation (member_id);
+create index relation_handover on relation (handover_until) where handover_until is not null;
 
 create table tag (
     id integer not null primary key,
@@ -81,6 +89,23 @@ create table audience_member (
     primary key (audience_id, customer_id)
 ) strict;
 create index audience_member_customer_id on audience_member (customer_id);
+
+create table signal (
+    id integer not null primary key,
+    ref text not null,
+    kind text not null,
+    name text not null,
+    customer_id integer not null,
+    relation_id integer,
+    at integer not null,
+    properties text not null,
+    text text,
+    received_at integer not null,
+    handled_at integer
+) strict;
+create unique index signal_ref on signal (ref);
+create index signal_customer_id_id on signal (customer_id, id);
+create index signal_new on signal (id) where handled_at is null;
 
 create table sop (
     id integer not null primary key,
@@ -122,6 +147,12 @@ create table enrollment (
     entered_at integer not null,
     cause text not null,
     inherited text,
+    chain text,
+    after_signal integer not null,
+    anchor_moves_ms integer not null,
+    rule_false_at integer,
+    counts_from integer,
+    waits_reply integer not null,
     due_at integer,
     mass_at integer,
     parked_at integer,
@@ -137,6 +168,17 @@ create index enrollment_due on enrollment (due_at) where due_at is not null;
 create index enrollment_open_customer on enrollment (customer_id) where closed_at is null;
 create index enrollment_open_relation on enrollment (relation_id) where closed_at is null;
 create index enrollment_parked on enrollment (sop_id) where parked_at is not null;
+
+create table flip (
+    purpose text not null,
+    sop_id integer not null,
+    ref_id integer not null,
+    customer_id integer not null,
+    at integer not null,
+    primary key (purpose, sop_id, ref_id)
+) strict;
+create index flip_at on flip (at);
+create index flip_customer_id on flip (customer_id);
 
 create table journal (
     id integer not null primary key,
@@ -366,6 +408,18 @@ create table counter_delta (
     key text not null,
     n integer not null
 ) strict;
+
+create table token (
+    id integer not null primary key,
+    name text not null,
+    hash text not null,
+    scopes text not null,
+    created_at integer not null,
+    created_by text not null,
+    revoked_at integer
+) strict;
+create unique index token_name on token (name);
+create unique index token_hash on token (hash);
 
 create table audit (
     id integer not null primary key,

@@ -7,7 +7,7 @@ step, one reservation per customer, window and place, one open mass send per cus
 from __future__ import annotations
 
 from .fields import Row, UtcField, bound
-from .people import Audience, AudienceMember, Customer, Member, Relation, RelationTag, Tag
+from .people import Audience, AudienceMember, Customer, Member, Relation, RelationTag, Signal, Tag
 from .plumbing import (
     Audit,
     Clock,
@@ -18,10 +18,11 @@ from .plumbing import (
     Job,
     Outbox,
     SetAside,
+    Token,
     WecomWindow,
 )
 from .sending import Claim, Dispatch, Push, Reservation, Slot
-from .sops import Enrollment, Journal, Refusal, Sop, SopVersion
+from .sops import Enrollment, Flip, Journal, Refusal, Sop, SopVersion
 
 TABLES: tuple[type[Row], ...] = (
     Clock,
@@ -32,9 +33,11 @@ TABLES: tuple[type[Row], ...] = (
     RelationTag,
     Audience,
     AudienceMember,
+    Signal,
     Sop,
     SopVersion,
     Enrollment,
+    Flip,
     Journal,
     Refusal,
     Slot,
@@ -50,6 +53,7 @@ TABLES: tuple[type[Row], ...] = (
     SetAside,
     Counter,
     CounterDelta,
+    Token,
     Audit,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import BigAutoField, BigIntegerField, BooleanField, CompositeKey, IntegerField, TextField
+from peewee import SQL, BigAutoField, BigIntegerField, BooleanField, CompositeKey, IntegerField, TextField
 
 from .fields import Row, UtcField
 
@@ -34,11 +34,18 @@ class Customer(Row):
     kind = IntegerField(default=1)  # WeCom: 1 WeChat user, 2 WeCom user
     gender = IntegerField(default=0)
     attributes = TextField(default="{}")
+    crm_id = TextField(null=True)
+    phone_hash = TextField(null=True)  # hex SHA-256 of the number in E.164; the number itself is never kept
     muted_at = UtcField(null=True)
     seen_at = UtcField()
 
     class Meta:
         table_name = "customer"
+
+
+Customer.add_index(Customer.unionid, name="customer_unionid", where=SQL("unionid is not null"))
+Customer.add_index(Customer.crm_id, name="customer_crm_id", unique=True, where=SQL("crm_id is not null"))
+Customer.add_index(Customer.phone_hash, name="customer_phone", where=SQL("phone_hash is not null"))
 
 
 class Relation(Row):
@@ -59,11 +66,16 @@ class Relation(Row):
     lost_by = TextField(null=True)  # member | customer | transfer | reconciliation
     generation = BigIntegerField(default=0)
     learned_at = UtcField()  # when we first heard of this beginning
+    last_talk_at = UtcField(null=True)  # the last message either side wrote
+    handover_until = UtcField(null=True)  # inherited: its open runs wait until then for the member who takes over
     missing_at = UtcField(null=True)  # absent in a complete read but held (SPEC 15.1)
 
     class Meta:
         table_name = "relation"
         indexes = ((("customer_id", "member_id"), True), (("member_id",), False))
+
+
+Relation.add_index(Relation.handover_until, name="relation_handover", where=SQL("handover_until is not null"))
 
 
 class Tag(Row):
@@ -119,3 +131,31 @@ class AudienceMember(Row):
         table_name = "audience_member"
         primary_key = CompositeKey("audience_id", "customer_id")
         indexes = ((("customer_id",), False),)
+
+
+class Signal(Row):
+    """Something a customer did: a behaviour event, a reply, a message (SPEC 4, 10). Append only.
+
+    kind: event | reply (the customer wrote) | message (the member wrote). `ref` makes a repeated delivery act once.
+    `handled_at` is null until rules have seen it; a customer's signals are judged one after another, in id order.
+    `text` is what a reply said: rules look for keywords in it. It never reaches a log.
+    """
+
+    id = BigAutoField()
+    ref = TextField(unique=True)
+    kind = TextField()
+    name = TextField(default="")
+    customer_id = BigIntegerField()
+    relation_id = BigIntegerField(null=True)
+    at = UtcField()
+    properties = TextField(default="{}")
+    text = TextField(null=True)
+    received_at = UtcField()
+    handled_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "signal"
+        indexes = ((("customer_id", "id"), False),)
+
+
+Signal.add_index(Signal.id, name="signal_new", where=SQL("handled_at is null"))

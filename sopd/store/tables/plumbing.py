@@ -187,6 +187,21 @@ class CounterDelta(Row):
         table_name = "counter_delta"
 
 
+class Token(Row):
+    """A bearer token of the HTTP API: only its hash is kept. `scopes` are separated by blanks, e.g. `signals:write`."""
+
+    id = BigAutoField()
+    name = TextField(unique=True)
+    hash = TextField(unique=True)  # hex SHA-256 of the token
+    scopes = TextField()
+    created_at = UtcField()
+    created_by = TextField()
+    revoked_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "token"
+
+
 class Audit(Row):
     """Who did what through CLI or API."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import SQL, BigAutoField, BigIntegerField, CompositeKey, IntegerField, TextField
+from peewee import SQL, BigAutoField, BigIntegerField, BooleanField, CompositeKey, IntegerField, TextField
 
 from .fields import Row, UtcField
 
@@ -61,8 +61,14 @@ class Enrollment(Row):
     state = TextField(default="enrolled")
     anchor_at = UtcField()
     entered_at = UtcField()
-    cause = TextField()  # added | reconciliation | resumed | manual | flow:<sop>
+    cause = TextField()  # added | reconciliation | initialised | rule | event:<name> | resumed | manual | flow:<sop>
     inherited = TextField(null=True)  # JSON list of inherited literals (D4)
+    chain = TextField(null=True)  # JSON list of the SOP ids entered in this chain, this one included (SPEC 4)
+    after_signal = BigIntegerField(default=0)  # signals up to this id were before the entry: the creating one too
+    anchor_moves_ms = BigIntegerField(default=0)  # by how much `resume --missed shift` moved the anchor in all
+    rule_false_at = UtcField(null=True)  # of an ended run: since when the entry rule has been false again (SPEC 4)
+    counts_from = UtcField(null=True)  # `pace: stepwise`: the settlement (or answer) the next step counts from (D13)
+    waits_reply = BooleanField(default=False)  # `wait: reply`: due_at is the latest instant, an answer comes first
     due_at = UtcField(null=True)
     mass_at = UtcField(null=True)
     parked_at = UtcField(null=True)  # fell due while its SOP was paused
@@ -87,6 +93,25 @@ Enrollment.add_index(Enrollment.relation_id, name="enrollment_open_relation", wh
 )
 Enrollment.add_index(Enrollment.sop_id, name="enrollment_parked", where=SQL("parked_at is not null")
 )
+
+
+class Flip(Row):
+    """When time alone next changes what a rule says of somebody: the sweep turns it into news (SPEC 3).
+
+    One row per rule and subject, the earliest flip of all its time atoms, made anew whenever the rule is judged.
+    purpose: entry | end. `ref_id`: the subject (as in enrollment.subject_id) for entry, the enrollment for end.
+    """
+
+    purpose = TextField()
+    sop_id = BigIntegerField()
+    ref_id = BigIntegerField()
+    customer_id = BigIntegerField()
+    at = UtcField()
+
+    class Meta:
+        table_name = "flip"
+        primary_key = CompositeKey("purpose", "sop_id", "ref_id")
+        indexes = ((("at",), False), (("customer_id",), False))
 
 
 class Journal(Row):
