@@ -38,8 +38,8 @@ def _entry(sop: Sop) -> Iterator[Problem]:
     if sop.kind == "new_customer" and not (when and any(isinstance(atom, Source) for atom in atoms(when))):
         yield Problem(("entry", "when"), "every new customer of these members enters, whatever the channel; "
                       "filtering by `source` is recommended")
-    if sop.kind == "nurture" and when is None:
-        yield Problem(("entry",), "nobody enters by rule, only by flow or by hand; give `when` if that is not meant")
+    if sop.kind == "nurture" and "entry" not in sop.model_fields_set:  # without `when`, but written, it is meant so
+        yield Problem(("sop",), "has no entry: nobody enters by rule, only by flow or by hand")
 
 
 def _ends(sop: Sop) -> Iterator[Problem]:
