@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "machines.rules machines.sop machines.journey machines.fsm",
         "machines.slots machines.quota machines.entry machines.enrollment machines.push machines.dispatch "
         "machines.lifecycle machines.placement machines.variants",
-        "machines.diagram machines.forecast",
+        "machines.diagram machines.graph machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "
         "sopd.activity sopd.holidays sopd.definitions",
