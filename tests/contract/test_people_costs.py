@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sopd.store import Store, Transaction
-from sopd.store.queries import facts, inbox, people, tags
+from sopd.store.queries import facts, inbox, owners, people, tags
 from sopd.store.tables import Customer, Enrollment, Member, Outbox, Relation, RelationTag
 from tests.support.plans import assert_uses_index
 
@@ -24,6 +24,7 @@ QUESTIONS: list[tuple[str, Callable[[Transaction], object], tuple[str, ...]]] = 
     ("relations of a member", lambda tx: people.of_member(tx, "alice"), ("relation_member_id",)),
     ("open runs of relations", lambda tx: people.open_runs(tx, [1, 2]), ("enrollment_open_relation",)),
     ("open runs of a customer", lambda tx: people.runs_of_customer(tx, 1), ("enrollment_open_customer",)),
+    ("relations of customers", lambda tx: owners.relations(tx, [1, 2]), ("relation_customer_id_member_id",)),
     ("tags that hold", lambda tx: facts.held_tags(tx, [1, 2]), ("relation_tag_pkey",)),
     ("tag rows of relations", lambda tx: tags.on_relations(tx, [1, 2]), ("relation_tag_pkey",)),
     ("tag writes still to be made", lambda tx: tags.open_writes(tx, [1, 2]), ("outbox_relation",)),
