@@ -21,14 +21,14 @@ from typing import Any
 
 import structlog
 
-from tests.bench import profiling, throughput
+from tests.bench import crowd, profiling, throughput
 from tests.bench.places import Place, places
 from tests.bench.standing import Sizes, Standing
 
 KINDS = ("sqlite", "postgres")
 CONTESTS = tuple(dict.fromkeys(contest.name for contest in throughput.CONTESTS))
 STANDING = ("due", "idle", "start")
-ALL = (*CONTESTS, *STANDING, "help")
+ALL = (*CONTESTS, "crowd", *STANDING, "help")
 QUICK = Sizes(waiting=(1_000, 10_000), due=2_000, rounds=1, backlog=10_000, watch_s=5.0)
 HELP_ROUNDS = 7
 
@@ -79,6 +79,8 @@ def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path
                 profiling.show(place, contest, waiting=waiting, count=count)
             else:
                 yield throughput.run(place, contest, waiting=waiting, count=count, rounds=rounds)
+    for place in grounds if "crowd" in asked.only else ():
+        yield crowd.measure(place, count=count, rounds=rounds)
     wanted = frozenset(asked.only) & set(STANDING)
     for place in grounds if wanted else ():
         yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()

@@ -61,6 +61,31 @@ def found(store: Store, *, started_at: Instant) -> None:
         tx.insert(SopVersion, [{**version, "created_at": started_at}])
 
 
+def add_sops(store: Store, count: int, *, started_at: Instant) -> None:
+    """As many running SOPs besides, each about tags of its own: half of them for new customers, half nurture SOPs."""
+    sops, versions = [], []
+    for n in range(2, count + 2):
+        tag_ids = {"群组/进": f"tag-in-{n}", "群组/出": f"tag-out-{n}"}
+        kind = "nurture" if n % 2 else "new_customer"
+        definition = {
+            "sop": f"other-{n}", "title": f"{n}", "kind": kind,
+            "entry": {"when": {"tag": ["群组/进"]}},
+            "steps": [{"id": "one", "by": "mass_send", "day": 1, "at": "10:00", "text": f"内容 {n}"}],
+            "early_end": {"when": {"tag": ["群组/出"]}},
+        }  # fmt: skip
+        sops.append({
+            "id": n, "key": f"other-{n}", "kind": kind, "state": "running", "version_id": n,
+            "started_at": started_at, "created_at": started_at,
+        })  # fmt: skip
+        versions.append({
+            "id": n, "sop_id": n, "number": 1, "source_name": "", "source": "", "created_at": started_at,
+            "program": json.dumps({"sop": definition, "tag_ids": tag_ids}),
+        })  # fmt: skip
+    with store.transaction() as tx:
+        tx.insert(Sop, sops)
+        tx.insert(SopVersion, versions)
+
+
 def add_waiting(store: Store, first: int, count: int, today: Instant) -> None:
     """Runs of every age from 0 to 29 days; the earliest next step is tomorrow's."""
     with_age = "n % 30"
@@ -145,8 +170,10 @@ def _add_runs(tx: Transaction, low: int, high: int, today: Instant, age: str, *,
     due = f"({date} + {_DAY} * ({day}))"
     tx.run(
         f"{_NUMBERS} insert into enrollment (id, sop_id, version_id, subject_id, run_no, customer_id, relation_id,"
-        " member_id, state, anchor_at, entered_at, cause, due_at, mass_at, hop, rev)"
-        f" select n, 1, 1, n, 1, n, n, 1 + n % {MEMBERS}, {state}, {began}, {began}, 'added', {due}, {due}, 0, 1"
+        " member_id, state, anchor_at, entered_at, cause, after_signal, anchor_moves_ms, waits_reply, due_at, mass_at,"
+        " hop, rev)"
+        f" select n, 1, 1, n, 1, n, n, 1 + n % {MEMBERS}, {state}, {began}, {began}, 'added', 0, 0, false, {due},"
+        f" {due}, 0, 1"
         " from g",
         (low, high),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import crowd
 from tests.bench.places import Place
 from tests.bench.throughput import CONTESTS, Contest, run
 
@@ -21,3 +22,10 @@ def test_both_contestants_write_the_same_rows(
 
     assert rate.engine > 0
     assert rate.by_hand > 0
+
+
+def test_a_crowd_of_sops_is_measured_on_both_sides(tmp_path: Path) -> None:
+    found = crowd.measure(Place("sqlite", tmp_path, None), count=100, rounds=1)
+
+    assert found.few > 0
+    assert found.many > 0
