@@ -62,6 +62,33 @@ class EndEnrollments:
 
 
 @dataclass(frozen=True)
+class StartEnrollments:
+    """Pull customers into a SOP by hand (SPEC 4). `member`: the wished-for owner, taken if it is in scope."""
+
+    key: str
+    external_userids: tuple[str, ...]
+    who: str
+    why: str
+    member: str | None = None
+
+
+@dataclass(frozen=True)
+class TransferEnrollments:
+    """End open runs by hand and let their customers flow into another SOP, in one transaction (SPEC 8).
+
+    `all_relations`: together with each run, all others that its customer has open in the same SOP.
+    """
+
+    enrollment_ids: tuple[int, ...]
+    to: str
+    who: str
+    why: str
+    all_relations: bool = False
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class MuteCustomer:
     """免打扰 on or off for one customer."""
 
@@ -112,6 +139,8 @@ Command = (
     | ResumeSop
     | StopSop
     | EndEnrollments
+    | StartEnrollments
+    | TransferEnrollments
     | MuteCustomer
     | TagRelation
     | ResolveDispatch

@@ -5,8 +5,8 @@ They decide nothing and know no rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from machines.facts import Dependencies, EventFact
 
@@ -16,14 +16,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cause:
-    """The chain behind something (SPEC 4): how many hops from the outside world, and the SOPs entered on the way."""
+    """The chain behind something (SPEC 4): how many hops from the outside world, and the SOPs entered on the way.
+
+    run: the enrollment whose end did it; if the chain is cut here, its journal says so.
+    """
 
     hop: int = 0
     chain: tuple[int, ...] = ()
+    run: int | None = field(default=None, compare=False)
 
 
 OUTSIDE = Cause()
 """A person, a member, WeCom or the clock of a rule: the beginning of every chain."""
+
+
+@dataclass(frozen=True)
+class Only:
+    """The one rule that a piece of news is about: a time atom of it has flipped, or its run has just ended.
+
+    purpose: entry (ref_id: the subject, as in enrollment.subject_id) | end (ref_id: the enrollment).
+    """
+
+    purpose: Literal["entry", "end"]
+    sop_id: int
+    ref_id: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,7 @@ class News:
     touched: what changed, in the words of `machines.facts.Dependencies`: only rules that depend on a part of it are
     judged (a reply touches `asked={None}` and `talk`). relation_id: if it is about one relation only. event and
     signal_id: the signal at hand, which the entry rule may count. text: what happened, for people (`event order_paid`).
+    only: judge nothing but this rule, whatever it depends on (the sweep of time atoms).
     """
 
     customer_id: int
@@ -42,11 +59,12 @@ class News:
     event: EventFact | None = None
     signal_id: int | None = None
     cause: Cause = OUTSIDE
+    only: Only | None = None
 
 
 @dataclass(frozen=True)
 class Flow:
-    """A run that ended flows into another SOP."""
+    """A run that ended flows into another SOP, by its key. `who`: the operator behind it, if there is one."""
 
     from_run: int
     from_sop: int
@@ -55,6 +73,18 @@ class Flow:
     relation_id: int
     member_id: int
     cause: Cause
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run that has just ended: from now on its subject is outside, and its entry rule is watched again (SPEC 4)."""
+
+    run_id: int
+    sop_id: int
+    version_id: int
+    subject_id: int
+    customer_id: int
 
 
 @dataclass(frozen=True)
@@ -63,22 +93,23 @@ class Consequences:
 
     settled: enrollments of which a push has just settled, so that a waiting step or the normal end may go on.
     tag_changes: tags that hold now and did not before, or the other way round, on some relations.
-    news: everything else that rules may look at. flows: ended runs that go on elsewhere.
+    news: everything else that rules may look at. flows: ended runs that go on elsewhere. left: runs that have ended.
     """
 
     settled: frozenset[int] = frozenset()
     tag_changes: tuple[TagChange, ...] = ()
     news: tuple[News, ...] = ()
     flows: tuple[Flow, ...] = ()
+    left: tuple[Left, ...] = ()
 
     def __add__(self, other: Consequences) -> Consequences:
         return Consequences(
             self.settled | other.settled, self.tag_changes + other.tag_changes, self.news + other.news,
-            self.flows + other.flows,
+            self.flows + other.flows, self.left + other.left,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.settled or self.tag_changes or self.news or self.flows)
+        return bool(self.settled or self.tag_changes or self.news or self.flows or self.left)
 
 
 NOTHING = Consequences()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sopd.handlers.app import App
+from sopd.handlers.happened import OUTSIDE, Cause
 from sopd.store import Transaction
 from sopd.store.queries import inbox
 from sopd.store.queries import tags as queries
@@ -34,6 +35,7 @@ class TagChange:
     relation_id: int
     added: frozenset[str] = _NONE
     removed: frozenset[str] = _NONE
+    cause: Cause = OUTSIDE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@ from typing import TypeVar
 
 from machines import enrollment
 from machines.calendar import Instant
-from machines.effects import EnrollmentEffect, FirePush, RetirePush, SettlePush, SkipPush, WaitForPush, WriteTags
+from machines.effects import (
+    EnrollmentEffect,
+    FirePush,
+    FlowTo,
+    RetirePush,
+    SetAttributes,
+    SettlePush,
+    SkipPush,
+    WaitForPush,
+    WriteTags,
+)
 from machines.enrollment import Facts, OpenPush
 from machines.events import StepDue
 from machines.sop import Program
@@ -56,7 +66,7 @@ def walk(program: Program, state: str, events: tuple[StepDue, ...], facts: Facts
         if _first(decision.effects, WaitForPush) is not None:
             return Walk(state, reason, tuple(passed), waits=True, settle=settle)
         passed += [(one.step_id, one.reason) for one in decision.effects if isinstance(one, SkipPush)]
-        ends += [one for one in decision.effects if isinstance(one, WriteTags)]
+        ends += [one for one in decision.effects if isinstance(one, WriteTags | SetAttributes | FlowTo)]
         facts = Facts(_left_open(decision.effects, facts.open_push), facts.others_open, facts.sop_paused)
     return Walk(state, reason, tuple(passed), settle=settle, ends=tuple(ends))
 

@@ -12,12 +12,12 @@ from sopd.store.transaction import Transaction
 
 _RUN = (
     "id, sop_id, version_id, subject_id, customer_id, relation_id, member_id, state, anchor_at, entered_at, due_at,"
-    " parked_at, rev"
+    " parked_at, rev, hop, chain, inherited, after_signal, anchor_moves_ms, counts_from, waits_reply"
 )
 
 
 class Run(NamedTuple):
-    """An open enrollment as a decision needs it."""
+    """An open enrollment as a decision needs it. `chain` and `inherited` are JSON lists."""
 
     id: int
     sop_id: int
@@ -32,6 +32,13 @@ class Run(NamedTuple):
     due_at: int | None
     parked_at: int | None
     rev: int
+    hop: int = 0
+    chain: str | None = None
+    inherited: str | None = None
+    after_signal: int = 0
+    anchor_moves_ms: int = 0
+    counts_from: int | None = None
+    waits_reply: bool = False
 
 
 class OpenPush(NamedTuple):
