@@ -70,7 +70,6 @@ class Calls:
         self._writers = [threading.Lock() for _ in range(64)]
         self._slots = {name: threading.BoundedSemaphore(IN_FLIGHT_PER_PATH) for name in ENDPOINTS}
         self._limits = threading.Lock()
-        self._last_limit_hit: dict[str, Instant] = {}
 
     def close(self) -> None:
         """Give the connections back; the object is not used afterwards."""
@@ -200,11 +199,10 @@ class Calls:
             error.retry_at = self._windows.blocked_until(endpoint.path, span.now)
             if error.retry_at is not None:
                 return
-            last = self._last_limit_hit.get(endpoint.path)
+            last = self._windows.last_hit(endpoint.path)
             again = last is not None and span.now - last < HOUR_MS
-            self._last_limit_hit[endpoint.path] = span.now
             error.retry_at = span.now + (HOUR_MS if again or endpoint is _GETTOKEN else MINUTE_MS)
-            self._windows.block(endpoint.path, error.retry_at, f"WeCom answered {error.errcode}")
+            self._windows.block(endpoint.path, error.retry_at, f"WeCom answered {error.errcode}", span.now)
 
     # --- small things ---
 

@@ -13,13 +13,17 @@ from machines.calendar import Instant
 
 
 class BackoffWindows(Protocol):
-    """Where resting paths are kept. Shared by threads; both methods are called outside any transaction."""
+    """Where resting paths are kept. Shared by threads; every method is called outside any transaction."""
 
     def blocked_until(self, path: str, now: Instant) -> Instant | None:
         """End of the path's window, or None if it may be used at `now`."""
         ...
 
-    def block(self, path: str, until: Instant, reason: str) -> None:
+    def last_hit(self, path: str) -> Instant | None:
+        """When the path was last blocked, None for never: a hit soon after it is a second one."""
+        ...
+
+    def block(self, path: str, until: Instant, reason: str, now: Instant) -> None:
         """Let the path rest until `until`; never shortens a window that is already longer."""
         ...
 
@@ -30,12 +34,18 @@ class InMemoryWindows:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[str, Instant] = {}
+        self._hit: dict[str, Instant] = {}
 
     def blocked_until(self, path: str, now: Instant) -> Instant | None:
         with self._lock:
             until = self._until.get(path)
         return until if until is not None and until > now else None
 
-    def block(self, path: str, until: Instant, reason: str) -> None:
+    def last_hit(self, path: str) -> Instant | None:
         with self._lock:
+            return self._hit.get(path)
+
+    def block(self, path: str, until: Instant, reason: str, now: Instant) -> None:
+        with self._lock:
+            self._hit[path] = now
             self._until[path] = max(until, self._until.get(path, until))

@@ -220,6 +220,17 @@ def test_a_second_hit_within_the_hour_rests_the_path_for_an_hour(gap: int, rest:
     assert windows.blocked_until(path, T0 + gap + rest) is None
 
 
+def test_a_second_hit_may_be_another_processs() -> None:
+    script, clock, windows = ScriptedWeCom(), SettableClock(), InMemoryWindows()
+    script.on(LIST, 45009)
+
+    for clock.now in (T0, T0 + 30 * MINUTE):
+        with pytest.raises(WeComError):
+            client_of(script, clock, windows).follow_users()
+
+    assert windows.blocked_until("/cgi-bin/" + LIST, clock.now) == clock.now + HOUR
+
+
 def test_refusals_of_calls_that_were_under_way_together_are_one_hit() -> None:
     script, windows, together = ScriptedWeCom(), InMemoryWindows(), threading.Barrier(4)
 
@@ -241,8 +252,8 @@ def test_refusals_of_calls_that_were_under_way_together_are_one_hit() -> None:
 
 def test_a_window_is_never_shortened() -> None:
     windows = InMemoryWindows()
-    windows.block("/p", 2_000, "first")
-    windows.block("/p", 1_000, "second")
+    windows.block("/p", 2_000, "first", 0)
+    windows.block("/p", 1_000, "second", 1)
 
     assert windows.blocked_until("/p", 1_500) == 2_000
     assert windows.blocked_until("/q", 1_500) is None
@@ -424,7 +435,7 @@ def test_calls_and_their_failures_are_counted() -> None:
 
 def test_a_call_on_a_resting_path_writes_no_line() -> None:
     windows = InMemoryWindows()
-    windows.block("/cgi-bin/" + LIST, T0 + 1, "test")
+    windows.block("/cgi-bin/" + LIST, T0 + 1, "test", T0)
 
     with capture_logs() as lines, pytest.raises(BackedOff):
         client_of(ScriptedWeCom(), windows=windows).follow_users()

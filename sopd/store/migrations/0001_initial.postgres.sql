@@ -167,6 +167,7 @@ create unique index enrollment_runs on enrollment (sop_id, subject_id, run_no);
 create index enrollment_due on enrollment (due_at) where due_at is not null;
 create index enrollment_open_customer on enrollment (customer_id) where closed_at is null;
 create index enrollment_open_relation on enrollment (relation_id) where closed_at is null;
+create index enrollment_open_member on enrollment (member_id) where closed_at is null;
 create index enrollment_parked on enrollment (sop_id) where parked_at is not null;
 
 create table flip (
@@ -239,6 +240,7 @@ create table dispatch (
     stop_at bigint,
     reissue_of bigint,
     nags integer not null,
+    nag_at bigint,
     polls integer not null,
     size integer not null,
     memory text,
@@ -249,6 +251,19 @@ create unique index dispatch_msgid on dispatch (msgid) where msgid is not null;
 create unique index dispatch_one_create on dispatch (member_id, content_hash)
     where state in ('sending','uncertain');
 create index dispatch_sop on dispatch (sop_id, state);
+create index dispatch_nag on dispatch (nag_at) where nag_at is not null;
+
+create table nag (
+    id bigserial not null primary key,
+    dispatch_id bigint not null,
+    member_id bigint not null,
+    at bigint not null,
+    state text not null,
+    by text,
+    reason text
+);
+create index nag_member_id_at on nag (member_id, at);
+create index nag_dispatch_id on nag (dispatch_id);
 
 create table push (
     id bigserial not null primary key,
@@ -302,6 +317,18 @@ create table reservation (
     primary key (customer_id, "window", place)
 );
 create index reservation_push_id on reservation (push_id);
+
+create table outside_send (
+    msgid text not null primary key,
+    create_type integer not null,
+    creator text not null,
+    created_at bigint not null,
+    act_at bigint,
+    reads integer not null,
+    reason text
+);
+create index outside_send_created_at on outside_send (created_at);
+create index outside_send_act on outside_send (act_at) where act_at is not null;
 
 create table inbox (
     id bigserial not null primary key,
@@ -385,7 +412,7 @@ create table wecom_window (
     path text not null primary key,
     until_at bigint not null,
     hits integer not null,
-    first_at bigint not null,
+    hit_at bigint not null,
     reason text not null
 );
 

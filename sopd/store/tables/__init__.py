@@ -21,7 +21,7 @@ from .plumbing import (
     Token,
     WecomWindow,
 )
-from .sending import Claim, Dispatch, Push, Reservation, Slot
+from .sending import Claim, Dispatch, Nag, OutsideSend, Push, Reservation, Slot
 from .sops import Enrollment, Flip, Journal, Refusal, Sop, SopVersion
 
 TABLES: tuple[type[Row], ...] = (
@@ -42,9 +42,11 @@ TABLES: tuple[type[Row], ...] = (
     Refusal,
     Slot,
     Dispatch,
+    Nag,
     Push,
     Claim,
     Reservation,
+    OutsideSend,
     Inbox,
     Dirty,
     Outbox,

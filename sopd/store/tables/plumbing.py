@@ -140,12 +140,15 @@ Job.add_index(Job.act_at, name="job_act", where=SQL("act_at is not null"))
 
 
 class WecomWindow(Row):
-    """Until when an API path must not be called (45009 and friends), shared by all processes."""
+    """Until when an API path must not be called (45009 and friends), shared by all processes.
+
+    `hit_at` is the last time WeCom said so: a second hit within the hour closes the path for longer (WeCom 9).
+    """
 
     path = TextField(primary_key=True)
     until_at = UtcField()
     hits = IntegerField(default=1)
-    first_at = UtcField()
+    hit_at = UtcField()
     reason = TextField()
 
     class Meta:

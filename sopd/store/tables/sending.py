@@ -52,7 +52,8 @@ class Dispatch(Row):
     settled_at = UtcField(null=True)
     stop_at = UtcField(null=True)  # the first end that asked for the cancellation (D17)
     reissue_of = BigIntegerField(null=True)
-    nags = IntegerField(default=0)
+    nags = IntegerField(default=0)  # how often its member was nagged, the task it stands for included (D17, D19)
+    nag_at = UtcField(null=True)  # the next nag; only while it is `requested`
     polls = IntegerField(default=0)
     size = IntegerField(default=0)
     memory = TextField(null=True)
@@ -75,6 +76,27 @@ Dispatch.add_index(
     where=SQL("state in ('sending','uncertain')"),
 )
 Dispatch.add_index(Dispatch.sop_id, Dispatch.state, name="dispatch_sop")
+Dispatch.add_index(Dispatch.nag_at, name="dispatch_nag", where=SQL("nag_at is not null"))
+
+
+class Nag(Row):
+    """One reminder to the member of an unconfirmed task (D19), written before WeCom is asked for it.
+
+    state: wanted (an operator asked for it) | asking | done | doubtful (no answer; it counts) | refused | needless (the
+    member had confirmed). Only wanted, asking, done and doubtful ones count against the limits.
+    """
+
+    id = BigAutoField()
+    dispatch_id = BigIntegerField()
+    member_id = BigIntegerField()
+    at = UtcField()
+    state = TextField(default="asking")
+    by = TextField(null=True)  # the operator; null: its time had come
+    reason = TextField(null=True)
+
+    class Meta:
+        table_name = "nag"
+        indexes = ((("member_id", "at"), False), (("dispatch_id",), False))
 
 
 class Push(Row):
@@ -153,3 +175,25 @@ class Reservation(Row):
         table_name = "reservation"
         primary_key = CompositeKey("customer_id", "window", "place")
         indexes = ((("push_id",), False),)
+
+
+class OutsideSend(Row):
+    """A mass send that is not ours, seen in WeCom's list: a member's own, or a task made elsewhere (D9).
+
+    `act_at` is when its results are read next; null once they are known. Kept a month, so that no list shows it anew.
+    """
+
+    msgid = TextField(primary_key=True)
+    create_type = IntegerField()  # WeCom: 0 enterprise, 1 personal
+    creator = TextField(default="")
+    created_at = UtcField()
+    act_at = UtcField(null=True)
+    reads = IntegerField(default=0)
+    reason = TextField(null=True)
+
+    class Meta:
+        table_name = "outside_send"
+        indexes = ((("created_at",), False),)
+
+
+OutsideSend.add_index(OutsideSend.act_at, name="outside_send_act", where=SQL("act_at is not null"))

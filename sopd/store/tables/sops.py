@@ -91,6 +91,8 @@ Enrollment.add_index(Enrollment.customer_id, name="enrollment_open_customer", wh
 )
 Enrollment.add_index(Enrollment.relation_id, name="enrollment_open_relation", where=SQL("closed_at is null")
 )
+Enrollment.add_index(Enrollment.member_id, name="enrollment_open_member", where=SQL("closed_at is null")
+)
 Enrollment.add_index(Enrollment.sop_id, name="enrollment_parked", where=SQL("parked_at is not null")
 )
 
