@@ -59,8 +59,6 @@ def _all_steps(sop: Sop) -> Iterator[Problem]:
 def _step(step: Step) -> Iterator[Problem]:
     if step.by not in RUN_CHANNELS:
         yield _later(("by",), step.by, " and ".join(RUN_CHANNELS))
-    if step.on_reply is not None:
-        yield _later(("on_reply",))
     for place, attachment in enumerate(step.attachments):
         for path in files_of(attachment):
             yield _later(("attachments", place), f"uploading a file ({path})", "links, and images by `url`")

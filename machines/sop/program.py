@@ -27,10 +27,36 @@ from machines.rules.times import Within
 from machines.sop.checks import rules_of
 from machines.sop.content import CHANNELS, Attachment, ChannelName
 from machines.sop.definition import Again, AttributeAnchor, Defer, EarlyEnd, End, OwnerRule, Sop, SopKind, Step
+from machines.sop.definition import ReplyActions as Answered
 from machines.timetable import Timetable
 from machines.workdays import Workdays
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class EndActions:
+    """What an end writes: tag ids to add and remove, attributes to set (name, value), the SOP to flow to."""
+
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    set: tuple[tuple[str, Any], ...] = ()
+    flow_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyActions:
+    """What an answer to a step writes (SPEC 10): by keyword, and for any answer at all. Without flows."""
+
+    keywords: tuple[tuple[str, EndActions], ...] = ()
+    any: EndActions | None = None
+
+    def to(self, text: str) -> tuple[tuple[str, ...], tuple[EndActions, ...]]:
+        """(the keywords found in the text, letter case aside; what they and the answer as such write)."""
+        said = text.casefold()
+        found = [(word, actions) for word, actions in self.keywords if word.casefold() in said]
+        written = [actions for _, actions in found]
+        return tuple(word for word, _ in found), tuple(written if self.any is None else [*written, self.any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +70,7 @@ class ProgramStep:
     content_hash: str
     only_if: Rule | None
     moment: Moment
+    on_reply: ReplyActions | None
     written: Step
 
     @property
@@ -55,16 +82,6 @@ class ProgramStep:
     def attachments(self) -> tuple[Attachment, ...]:
         """What is attached, in order."""
         return self.written.attachments
-
-
-@dataclass(frozen=True, slots=True)
-class EndActions:
-    """What an end writes: tag ids to add and remove, attributes to set (name, value), the SOP to flow to."""
-
-    add_tags: tuple[str, ...] = ()
-    remove_tags: tuple[str, ...] = ()
-    set: tuple[tuple[str, Any], ...] = ()
-    flow_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +197,17 @@ def _step(index: int, step: Step, tag_ids: Mapping[str, str]) -> ProgramStep:
         id=step.id, index=index, channel=step.by, takes_quota=CHANNELS[step.by].takes_quota,
         content_hash=content_hash(step),
         only_if=None if step.only_if is None else bind_tags(step.only_if, tag_ids),
-        moment=_moment(step), written=step,
+        moment=_moment(step), on_reply=_on_reply(step, tag_ids), written=step,
+    )
+
+
+def _on_reply(step: Step, tag_ids: Mapping[str, str]) -> ReplyActions | None:
+    if step.on_reply is None:
+        return None
+    keywords, any_at_all = step.on_reply.keywords or {}, step.on_reply.any
+    return ReplyActions(
+        tuple((word, _actions(actions, tag_ids)) for word, actions in keywords.items()),
+        None if any_at_all is None else _actions(any_at_all, tag_ids),
     )
 
 
@@ -205,11 +232,12 @@ def _digest(shape: Any) -> str:
     return hashlib.sha256(json.dumps(shape, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
-def _actions(end: End | None, tag_ids: Mapping[str, str]) -> EndActions:
+def _actions(end: End | Answered | None, tag_ids: Mapping[str, str]) -> EndActions:
     if end is None:
         return EndActions()
     added, removed = ([tag_ids[name] for name in names] for names in (end.add_tags, end.remove_tags))
-    return EndActions(tuple(added), tuple(removed), tuple(end.set.items()), end.flow_to)
+    flow_to = end.flow_to if isinstance(end, End) else None
+    return EndActions(tuple(added), tuple(removed), tuple(end.set.items()), flow_to)
 
 
 def _late_policy(sop: Sop) -> LatePolicy:

@@ -237,7 +237,7 @@ def test_what_does_not_run_yet_is_listed_by_place() -> None:
     assert [problem.path for problem in not_run_yet(Sop.model_validate(FULL))] == [
         ("kind",), ("pace",), ("anchor",), ("entry", "reenter"), ("goal",),
         ("entry", "when", "all", 1, "not"), (*("steps", 2), "only_if"), ("early_end", "when", "any", 1),
-        (*S0, "by"), (*S1, "on_reply"), *((*S1, "attachments", place) for place in (0, 2, 3, 4)),
+        (*S0, "by"), *((*S1, "attachments", place) for place in (0, 2, 3, 4)),
         ("early_end", "flow_to"), ("early_end", "set"),
     ]
     timed = sop(kind="nurture", strategy="timed", quota_full="remind", steps=[step(on="2026-12-24", at="10:00")])
@@ -249,6 +249,22 @@ def test_what_does_not_run_yet_is_listed_by_place() -> None:
 
 
 # -- the program -----------------------------------------------------------------------------------------------------
+
+
+def test_answers_to_a_step_act_by_every_keyword_found_and_as_answers() -> None:
+    program = compiled(steps=[
+        step(on_reply={
+            "keywords": {"价格": {"add_tags": ["阶段/价格"]}, "Price": {"set": {"asked": True}}},
+            "any": {"remove_tags": ["silent"]},
+        }),
+    ])
+    rules = program.steps[0].on_reply
+    assert rules is not None
+
+    price, asked = EndActions(add_tags=("id-阶段/价格",)), EndActions(set=(("asked", True),))
+    anything = EndActions(remove_tags=("id-silent",))
+    assert rules.to("价格? PRICE?") == (("价格", "Price"), (price, asked, anything))
+    assert rules.to("好的") == ((), (anything,))
 
 
 def test_program_is_bound_to_tag_ids() -> None:
