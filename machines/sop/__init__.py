@@ -25,6 +25,6 @@ from machines.sop.step_checks import Problem
 
 __all__ = [
     "CHANNELS", "STATE_NAMES", "Attachment", "ChannelName", "EndActions", "Problem", "Program", "ProgramStep",
-    "Reenter", "ReplyActions", "Sop", "Step", "check", "compile_program", "content_hash", "files_of", "kind_of", "not_run_yet",
-    "rules_of", "tag_names", "tags_of",
+    "Reenter", "ReplyActions", "Sop", "Step", "check", "compile_program", "content_hash", "files_of", "kind_of",
+    "not_run_yet", "rules_of", "tag_names", "tags_of",
 ]
