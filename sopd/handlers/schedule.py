@@ -1,42 +1,162 @@
-"""When the steps of one run fall due: the pure arithmetic between a program and an enrollment's two instants.
+"""When the steps of one run fall due: the pure arithmetic between a program and an enrollment's instants.
 
-Called by admission, firing, resume and the preview, always through `of`, so that a run has one schedule wherever it is
-looked at. It reads no rows; the timetable behind it is memoised by anchor date.
+Called by entry, firing, resume and the preview, always through `of` and `of_run`, so that a run has one schedule
+wherever it is looked at. It reads no rows; the timetable behind it is memoised by anchor date.
+
+With `pace: stepwise` only one step at a time has a due: the first counts from the anchor (`of`), every other from the
+settlement of its predecessor (`after`), and what is not known yet is None.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, time
+from typing import Protocol
 
-from machines.calendar import Instant, local_date
+from machines.calendar import Instant, instant_of, local_date
 from machines.enrollment import ENDS, ENROLLED, SETTLING
 from machines.errors import IllegalEvent
 from machines.events import Timeliness
+from machines.facts import Attribute
 from machines.lateness import grace_end, late_steps
 from machines.moments import AtOnce
+from machines.rules.comparisons import day_of
+from machines.rules.scalars import milliseconds
 from machines.sop import Program, ProgramStep
-from machines.timetable import due_instants, earliest_send
+from machines.timetable import due_after, due_instants, earliest_send
+
+YEARS_OF_ANCHORS = range(1900, 2200)
+"""A date outside these years is a typing error and no anchor; the calendar of instants ends before its steps."""
 
 
 @dataclass(frozen=True)
 class Schedule:
     """`dues` per step in list order; `missed`: indexes of those that were past at entry and are skipped (D3).
 
-    A step missed by so little that it is sent all the same (`late_at_entry: {within: D}`) falls due at entry.
+    A step missed by so little that it is sent all the same (`late_at_entry: {within: D}`) falls due at entry. None: a
+    stepwise step whose predecessor has not settled.
     """
 
-    dues: tuple[Instant, ...]
+    dues: tuple[Instant | None, ...]
     missed: frozenset[int] = frozenset()
+
+    def due(self, index: int) -> Instant:
+        """The due of a step that has one: of every step that fires, is passed over, or comes next."""
+        due_at = self.dues[index]
+        if due_at is None:
+            raise LookupError(f"step {index} has no due yet: its predecessor has not settled")
+        return due_at
+
+
+class Dated(Protocol):
+    """What a run's row says about time."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def anchor_at(self) -> Instant: ...
+    @property
+    def entered_at(self) -> Instant: ...
+    @property
+    def anchor_moves_ms(self) -> int: ...
+    @property
+    def due_at(self) -> Instant | None: ...
+    @property
+    def counts_from(self) -> Instant | None: ...
+    @property
+    def waits_reply(self) -> bool: ...
+
+
+def anchor_of(
+    program: Program,
+    entered_at: Instant,
+    *,
+    began_at: Instant | None = None,
+    event_at: Instant | None = None,
+    attribute: Attribute | None = None,
+) -> Instant | None:
+    """The instant a new run counts from (SPEC 3 `anchor`); None: there is none, and nobody enters without.
+
+    `began_at` is the owner's relation's, `event_at` that of the event that lets somebody in (by flow or by hand there
+    is none: then the entry). `attribute` is the customer's of the name in `program.anchor_attribute`; its date counts
+    from 00:00 local. A timed SOP counts from nothing, so the entry stands for it.
+    """
+    match program.anchor:
+        case "added":
+            return entered_at if began_at is None else began_at
+        case "event":
+            return entered_at if event_at is None else event_at
+        case "attribute":
+            day = day_of(attribute)
+            if day is None or day.year not in YEARS_OF_ANCHORS:
+                return None
+            return instant_of(day, time(0), program.timetable.zone)
+    return entered_at
 
 
 def of(program: Program, anchor_at: Instant, entered_at: Instant) -> Schedule:
-    """The schedule of a run; the same arguments give the same schedule for as long as the version lives."""
+    """The schedule of a run at its entry; the same arguments give the same schedule for as long as the version lives.
+
+    Of a stepwise run it holds the first step alone.
+    """
     timetable = program.timetable
     dues = due_instants(timetable, anchor_at, entered_at)
+    if program.pace == "stepwise":
+        dues = dues[:1]
     if min(dues) >= entered_at:
-        return Schedule(dues)
+        return _whole(program, dues)
     late = late_steps(dues, entered_at, program.late_at_entry, timetable)
-    return Schedule(tuple(late.moved.get(index, due) for index, due in enumerate(dues)), frozenset(late.skipped))
+    moved = tuple(late.moved.get(index, due) for index, due in enumerate(dues))
+    return _whole(program, moved, frozenset(late.skipped))
+
+
+def _whole(program: Program, dues: tuple[Instant, ...], missed: frozenset[int] = frozenset()) -> Schedule:
+    return Schedule((*dues, *[None] * (len(program.steps) - len(dues))), missed)
+
+
+def of_run(program: Program, run: Dated, quota_on: date | None = None) -> Schedule:
+    """The schedule of a run as it stands: what `resume --missed shift` moved is moved here too (S12).
+
+    A run that was shifted is one that had entered that much later. `quota_on` concerns stepwise runs whose due was laid
+    aside (see `after`).
+    """
+    if program.pace != "stepwise" or run.state == ENROLLED:
+        return of(program, run.anchor_at, run.entered_at + run.anchor_moves_ms)
+    index = next_index(program, run.state)
+    dues: list[Instant | None] = [None] * len(program.steps)
+    if index is not None:
+        dues[index] = run.due_at
+        if run.due_at is None and run.counts_from is not None:
+            dues[index] = after(program, index, run.counts_from, quota_on, waits=run.waits_reply)
+    return Schedule(tuple(dues))
+
+
+def after(
+    program: Program, index: int, counts_from: Instant, quota_on: date | None, *, waits: bool = False
+) -> Instant:
+    """When step `index` of a stepwise run falls due, counted from its predecessor's settlement or answer (D13).
+
+    `quota_on`: the local date on which the run's last mass send went out. `waits`: an answer is waited for, so it is
+    the latest instant, counted from the end of `at_most`.
+    """
+    if waits:
+        counts_from += longest_wait(program, index - 1)
+    return due_after(program.timetable, index, counts_from, quota_on)
+
+
+def longest_wait(program: Program, index: int) -> int:
+    """For how long an answer to this step is waited for, in ms; 0: it is not (`wait: reply, at_most`)."""
+    written = program.steps[index].written
+    return 0 if written.wait is None or written.at_most is None else milliseconds(written.at_most)
+
+
+def not_before(program: Program, due_at: Instant, now: Instant) -> Instant:
+    """The due of a stepwise step whose predecessor's settlement was learned at `now`: waiting for that is never late.
+
+    What would have been due by then may go out at once, outside quiet hours and on a day the SOP allows.
+    """
+    timetable = program.timetable
+    return due_at if due_at >= now else earliest_send(now, timetable, local_date(due_at, timetable.zone))
 
 
 def next_index(program: Program, state: str) -> int | None:
@@ -60,11 +180,12 @@ def is_known(program: Program, state: str) -> bool:
 
 
 def next_mass_step(program: Program, schedule: Schedule, index: int | None) -> ProgramStep | None:
-    """The next step from `index` on that takes quota and was not missed at entry."""
+    """The next step from `index` on that takes quota and was not missed at entry, if its due is known."""
     if index is None:
         return None
     steps = program.steps[index:]
-    return next((step for step in steps if step.takes_quota and step.index not in schedule.missed), None)
+    found = next((step for step in steps if step.takes_quota and step.index not in schedule.missed), None)
+    return None if found is None or schedule.dues[found.index] is None else found
 
 
 def mass_at(program: Program, schedule: Schedule, index: int | None) -> Instant | None:
@@ -89,6 +210,6 @@ def timeliness(program: Program, schedule: Schedule, index: int, due_at: Instant
     if isinstance(program.steps[index].moment, AtOnce):
         return "on_time"
     timetable = program.timetable
-    planned_at = earliest_send(due_at, timetable, local_date(schedule.dues[index], timetable.zone))
+    planned_at = earliest_send(due_at, timetable, local_date(schedule.due(index), timetable.zone))
     return "late" if now >= grace_end(planned_at, program.outage_grace, timetable.zone) else "on_time"
 

@@ -105,7 +105,7 @@ def new_push(
         takes_quota=step.takes_quota,
         state="due" if skipped is None else "skipped",
         reason=skipped,
-        due_at=times.dues[step.index] if due_at is None else due_at,
+        due_at=times.due(step.index) if due_at is None else due_at,
         next_due_at=schedule.next_due(times, step.index),
         plan_at=now if skipped is None else None,
         settled_at=None if skipped is None else now,
