@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from machines.graph import Bound
 from machines.sop import Sop, not_run_yet
 from sopd import definitions
 from sopd.cli import finding, output
@@ -18,6 +19,7 @@ from sopd.cli.output import Column
 from sopd.commands import ApplySop
 from sopd.definitions import DefinitionFaults, Document, TagLibrary
 from sopd.errors import SopdError
+from sopd.handlers import links
 from sopd.store.errors import StoreError
 from sopd.store.queries import views, views_people
 
@@ -60,44 +62,54 @@ def _read(desk: Desk, file: str) -> Written:
 
 
 def lint(desk: Desk, files: Sequence[str]) -> None:
-    """Check files and print what is doubtful in them; faults end with exit code 1."""
-    library, counted = _library(desk), 0
+    """Check files, also against each other, and print what is doubtful in them; faults end with exit code 1."""
     faults: list[definitions.Fault] = []
+    read: list[tuple[str, Written]] = []
     for file in files:
         try:
-            written = _read(desk, file)
+            read.append((file, _read(desk, file)))
         except DefinitionFaults as found:
             faults += found.faults
-            continue
-        counted += 1
-        _print_warnings(desk, written, library)
-        output.say(desk, "{file}: {sop} has no fault, steps: {steps}", file=file, sop=written.sop.sop,
-                   steps=len(written.sop.steps))  # fmt: skip
+    library, others = _surroundings(desk, [written for _, written in read])
+    for file, written in read:
+        refused = links.faults(written.sop, others)
+        faults += definitions.placed(written.document, refused)
+        _print_warnings(desk, written, library, others)
+        if not refused:
+            output.say(desk, "{file}: {sop} has no fault, steps: {steps}", file=file, sop=written.sop.sop,
+                       steps=len(written.sop.steps))  # fmt: skip
     if faults:
         raise DefinitionFaults(faults)
 
 
-def _library(desk: Desk) -> TagLibrary | None:
-    """The company's tags, if there is a database that knows them: linting needs none."""
+def _surroundings(desk: Desk, read: Sequence[Written]) -> tuple[TagLibrary | None, links.Known]:
+    """The company's tags and the definitions there are, these files among them. Linting needs no database."""
+    rows, known = [], links.Known()
     try:
         with desk.reading() as tx:
-            rows = views_people.tag_library(tx)
-    except StoreError:
-        return None
-    return TagLibrary.of(rows) if rows else None
+            rows, known = views_people.tag_library(tx), links.known(tx)
+    except StoreError:  # none has been made yet, or it is away: then the files are judged by themselves
+        pass
+    library = TagLibrary.of(rows) if rows else None
+    bound = [Bound(one.sop, definitions.bind(one.sop, library).tag_ids if library else {}) for one in read]
+    return library, known.beside(bound)
 
 
-def _print_warnings(desk: Desk, written: Written, library: TagLibrary | None) -> None:
+def _print_warnings(desk: Desk, written: Written, library: TagLibrary | None, others: links.Known) -> None:
     problems = definitions.lint(
         written.sop,
         library=library,
         quota_mode=desk.settings.quota.mode,
         company_quiet=desk.settings.company.quiet_hours,
     )
-    for title, found in (("warning", problems), ("not run yet", not_run_yet(written.sop))):
-        for fault in definitions.placed(written.document, list(found)):
-            where = f"{fault.file}:{fault.line}:{fault.column}"
-            click.echo(f"{where}: {desk.words.say(title)}: {fault.message}")
+    found = [*problems, *links.warnings(written.sop, others)]
+    for title, some in (("warning", found), ("not run yet", list(not_run_yet(written.sop)))):
+        _print_placed(desk, title, definitions.placed(written.document, some))
+
+
+def _print_placed(desk: Desk, title: str, faults: Sequence[definitions.Fault], *, err: bool = False) -> None:
+    for fault in faults:
+        click.echo(f"{fault.file}:{fault.line}:{fault.column}: {desk.words.say(title)}: {fault.message}", err=err)
 
 
 def diff(desk: Desk, file: str, number: int | None) -> None:
@@ -155,11 +167,13 @@ COLUMNS = (
 
 
 def apply(desk: Desk, files: Sequence[str]) -> None:
-    """Check all files, then apply one after the other."""
+    """Check all files, then apply one after the other; at the end, say what is doubtful about them all together."""
     from sopd.handlers import sops
 
     done: list[AppliedRow] = []
-    for written in read(desk, files):
+    whole = read(desk, files)
+    _check_flows(desk, whole)
+    for written in whole:
         with desk.reading() as tx:
             changes = _changes(tx, written.sop)
         name, text = written.document.name, written.document.text
@@ -173,6 +187,20 @@ def apply(desk: Desk, files: Sequence[str]) -> None:
         if desk.output == "table":
             _say_applied(desk, done.pop(), changes)
     _tell(desk, done)
+    for written in whole:
+        with desk.reading() as tx:
+            doubtful = links.warnings_of(tx, written.sop.sop)
+        _print_placed(desk, "warning", doubtful, err=True)
+
+
+def _check_flows(desk: Desk, whole: Sequence[Written]) -> None:
+    """Flows of these files into each other and into what is published: refused before the first file is applied."""
+    _, others = _surroundings(desk, whole)
+    faults = [
+        fault for one in whole for fault in definitions.placed(one.document, links.faults(one.sop, others))
+    ]
+    if faults:
+        raise DefinitionFaults(faults)
 
 
 def _tell(desk: Desk, done: Sequence[AppliedRow]) -> None:

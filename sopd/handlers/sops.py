@@ -55,6 +55,7 @@ def apply(app: App, command: ApplySop) -> Applied:
     versions.know_tags(app, definition)
     with app.store.transaction() as tx:
         program = versions.program_text(tx, app, definition)
+        versions.may_flow(tx, definition)
         written = definition.sop
         sop = queries.lock(tx, written.sop) or queries.add(tx, written.sop, written.title, written.kind)
         _allow(sop, "apply")

@@ -15,7 +15,7 @@ from machines.sop.step_checks import Problem
 from sopd import definitions
 from sopd.definitions import DefinitionFaults, Document
 from sopd.errors import Refused
-from sopd.handlers import tag_library
+from sopd.handlers import links, tag_library
 from sopd.handlers.app import App
 from sopd.store import Transaction
 from sopd.store.queries.sops import VersionRow
@@ -80,6 +80,13 @@ def program_text(tx: Transaction, app: App, definition: Definition) -> str:
     return json.dumps(
         {"sop": definition.sop.model_dump(mode="json"), "tag_ids": found.tag_ids}, ensure_ascii=False, sort_keys=True
     )
+
+
+def may_flow(tx: Transaction, definition: Definition) -> None:
+    """Raise DefinitionFaults naming every flow into a SOP that nobody may flow into (SPEC 8)."""
+    problems = links.faults(definition.sop, links.known(tx))
+    if problems:
+        raise DefinitionFaults(definitions.placed(definition.document, problems))
 
 
 def must_run(definition: Definition) -> None:
