@@ -175,11 +175,11 @@ create table flip (
     sop_id bigint not null,
     ref_id bigint not null,
     customer_id bigint not null,
-    at bigint not null,
+    at bigint,
     primary key (purpose, sop_id, ref_id)
 );
-create index flip_at on flip (at);
 create index flip_customer_id on flip (customer_id);
+create index flip_due on flip (at) where at is not null;
 
 create table journal (
     id bigserial not null primary key,
@@ -259,7 +259,7 @@ create table nag (
     member_id bigint not null,
     at bigint not null,
     state text not null,
-    by text,
+    wanted_by text,
     reason text
 );
 create index nag_member_id_at on nag (member_id, at);

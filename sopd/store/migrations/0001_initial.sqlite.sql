@@ -175,11 +175,11 @@ create table flip (
     sop_id integer not null,
     ref_id integer not null,
     customer_id integer not null,
-    at integer not null,
+    at integer,
     primary key (purpose, sop_id, ref_id)
 ) strict;
-create index flip_at on flip (at);
 create index flip_customer_id on flip (customer_id);
+create index flip_due on flip (at) where at is not null;
 
 create table journal (
     id integer not null primary key,
@@ -259,7 +259,7 @@ create table nag (
     member_id integer not null,
     at integer not null,
     state text not null,
-    by text,
+    wanted_by text,
     reason text
 ) strict;
 create index nag_member_id_at on nag (member_id, at);

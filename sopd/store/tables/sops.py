@@ -102,18 +102,22 @@ class Flip(Row):
 
     One row per rule and subject, the earliest flip of all its time atoms, made anew whenever the rule is judged.
     purpose: entry | end. `ref_id`: the subject (as in enrollment.subject_id) for entry, the enrollment for end.
+    `at` is null while the row is set aside.
     """
 
     purpose = TextField()
     sop_id = BigIntegerField()
     ref_id = BigIntegerField()
     customer_id = BigIntegerField()
-    at = UtcField()
+    at = UtcField(null=True)
 
     class Meta:
         table_name = "flip"
         primary_key = CompositeKey("purpose", "sop_id", "ref_id")
-        indexes = ((("at",), False), (("customer_id",), False))
+        indexes = ((("customer_id",), False),)
+
+
+Flip.add_index(Flip.at, name="flip_due", where=SQL("at is not null"))
 
 
 class Journal(Row):
