@@ -42,6 +42,10 @@ OPERATOR = "by operator"
 COULD_NOT_STOP = "could not stop"
 TASK_OUT = "task is out"
 
+# -- why a member is not nagged (D19)
+TASK_NAGGED = "task nagged three times"
+MEMBER_NAGGED = "member nagged three times today"
+
 # -- why `push retry` is refused
 ALREADY_SENT = "already sent"
 LATER_STEP_FIRED = "a later step has fired"
@@ -70,6 +74,8 @@ INSIDE = "already inside"
 NEVER_AGAIN = "re-entry never"
 TOO_SOON = "re-entry too soon"
 RULE_STILL_TRUE = "entry rule true since the last end"
+NO_ANCHOR = "no date to count from"
+UNKNOWN_SOP = "unknown sop"
 CHAIN_TOO_LONG = "chain too long"
 CHAIN_REPEATED = "already entered in this chain"
 
@@ -85,6 +91,14 @@ RESULTS_UNCLEAR = "results unclear"
 WELCOME_UNKNOWN = "welcome unknown"
 NOBODY = "nobody can be sent to"
 EMPTIED = "no push left"
+
+# -- what happened to a card of a member (SPEC 6: remind, call)
+PUT_OFF = "put off"
+REACHED = "reached"
+NOT_REACHED = "not reached"
+NOT_NEEDED = "not needed any more"
+CARD_UNKNOWN = "card unknown"
+PACE = "member's pace"
 
 
 class Text(NamedTuple):
@@ -124,6 +138,8 @@ TEXTS: dict[str, Text] = {
     OPERATOR: Text("an operator cancelled the task", "运营取消了任务"),
     COULD_NOT_STOP: Text("sent after the end: the member had the task already", "结束后仍被发出:成员已持有任务"),
     TASK_OUT: Text("its task is out, WeCom's answer decides", "任务已下发,以企业微信结果为准"),
+    TASK_NAGGED: Text("the member was reminded of this task three times already", "该任务已提醒过成员三次"),
+    MEMBER_NAGGED: Text("the member was reminded three times today already", "今天已提醒过该成员三次"),
     ALREADY_SENT: Text("it was sent", "已发送"),
     LATER_STEP_FIRED: Text("a later step has fired, and order is kept", "后续步骤已执行,不能打乱顺序"),
     FIRED: Text("the step's push was made", "已生成推送"),
@@ -145,6 +161,8 @@ TEXTS: dict[str, Text] = {
     NEVER_AGAIN: Text("was inside once, and re-entry is `never`", "曾经执行过,且不允许再次进入"),
     TOO_SOON: Text("the time between two runs is not over", "未到再次进入的间隔时间"),
     RULE_STILL_TRUE: Text("the entry rule has not been false since the last end", "上次结束后进入条件一直成立"),
+    NO_ANCHOR: Text("the attribute that the steps count from holds no date", "用于计算时间的属性没有日期"),
+    UNKNOWN_SOP: Text("there is no SOP of this name", "没有这个SOP"),
     CHAIN_TOO_LONG: Text("a chain of flows and tags reached its limit of hops", "流转与标签连锁次数已达上限"),
     CHAIN_REPEATED: Text("this chain has entered this SOP before", "同一连锁中已进入过该SOP"),
     NOT_CREATED: Text("the task was not created and is sent again", "任务未创建成功,将重新下发"),
@@ -158,6 +176,12 @@ TEXTS: dict[str, Text] = {
     WELCOME_UNKNOWN: Text("nobody knows whether the welcome was sent", "无法确认欢迎语是否已发送"),
     NOBODY: Text("WeCom can send to none of the recipients", "任务中没有可发送的客户"),
     EMPTIED: Text("all its customers left it before it was sent", "下发前任务中的客户均已退出"),
+    PUT_OFF: Text("the member put it off and is asked again", "成员选择稍后处理,将再次提醒"),
+    REACHED: Text("the member reached the customer", "成员已联系上客户"),
+    NOT_REACHED: Text("the member did not reach the customer", "成员未联系上客户"),
+    NOT_NEEDED: Text("nobody is left for whom the card was", "卡片中已没有需要处理的客户"),
+    CARD_UNKNOWN: Text("nobody knows whether the member got the card", "无法确认成员是否收到卡片"),
+    PACE: Text("the member gets no more cards at once than WeCom delivers", "按企业微信的送达上限分批发给成员"),
 }
 _TAKES_DETAIL = (SAME_CONTENT, WELCOME_USED_BY, REFUSED_BY_WECOM)
 

@@ -24,16 +24,16 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "machines.errors machines.reasons machines.facts machines.workdays machines.calendar machines.moments "
         "machines.timetable machines.lateness machines.backoff machines.events machines.effects",
         "machines.rules machines.sop machines.journey machines.fsm",
-        "machines.slots machines.quota machines.entry machines.enrollment machines.push machines.dispatch "
-        "machines.lifecycle machines.placement machines.variants",
+        "machines.slots machines.nags machines.quota machines.entry machines.enrollment machines.push machines.dispatch "
+        "machines.cards machines.lifecycle machines.placement machines.variants",
         "machines.diagram machines.graph machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "
         "sopd.activity sopd.holidays sopd.definitions",
         "sopd.store sopd.wecom sopd.broker",
         "sopd.handlers",
-        "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.outbox sopd.reconcile "
-        "sopd.initialise sopd.jobs",
+        "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.nagger sopd.cards sopd.outbox "
+        "sopd.reconcile sopd.initialise sopd.jobs",
         "sopd.actors",
         "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
         "sopd.bootstrap sopd.web.app",
