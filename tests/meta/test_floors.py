@@ -24,8 +24,8 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "machines.errors machines.reasons machines.facts machines.workdays machines.calendar machines.moments "
         "machines.timetable machines.lateness machines.backoff machines.events machines.effects",
         "machines.rules machines.sop machines.journey machines.fsm",
-        "machines.slots machines.nags machines.quota machines.entry machines.enrollment machines.push machines.dispatch "
-        "machines.cards machines.lifecycle machines.placement machines.variants",
+        "machines.slots machines.nags machines.quota machines.entry machines.enrollment machines.push "
+        "machines.dispatch machines.cards machines.lifecycle machines.placement machines.variants",
         "machines.diagram machines.graph machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "

@@ -244,6 +244,8 @@ create table dispatch (
     polls integer not null,
     size integer not null,
     memory text,
+    to_userid text,
+    card_no integer not null,
     rev integer not null
 ) strict;
 create index dispatch_act on dispatch (state, act_at) where act_at is not null;
@@ -251,6 +253,7 @@ create unique index dispatch_msgid on dispatch (msgid) where msgid is not null;
 create unique index dispatch_one_create on dispatch (member_id, content_hash)
     where state in ('sending','uncertain');
 create index dispatch_sop on dispatch (sop_id, state);
+create index dispatch_pace on dispatch (to_userid, attempted_at) where to_userid is not null;
 create index dispatch_nag on dispatch (nag_at) where nag_at is not null;
 
 create table nag (

@@ -24,10 +24,13 @@ class Slot(Row):
 class Dispatch(Row):
     """One task handed to one member, carrying many pushes (D14). `act_at` is when somebody must look at it next.
 
-    state (machines.dispatch): planned | sending | requested | confirmed | settled | failed | uncertain | stopping |
-    cancelling | rereading | cancelled | needs_operator. What `act_at` means follows from the state: send, look up,
-    poll, end of gathering, cancel, read again. `memory` is the JSON the machine keeps between two acts (reads done so
-    far, stop cause), never facts about customers.
+    state of a task (machines.dispatch): planned | sending | requested | confirmed | settled | failed | uncertain |
+    stopping | cancelling | rereading | cancelled | needs_operator. What `act_at` means follows from the state: send,
+    look up, poll, end of gathering, cancel, read again. `memory` is the JSON the machine keeps between two acts (reads
+    done so far, stop cause), never facts about customers.
+
+    A card for a member (channel remind or call; machines.cards): planned | handing | unsure | handed | settled | failed
+    | cancelled | needs_operator. `act_at`: hand it out, ask again, expire, or tell the member that it is over.
     """
 
     id = BigAutoField()
@@ -57,6 +60,8 @@ class Dispatch(Row):
     polls = IntegerField(default=0)
     size = IntegerField(default=0)
     memory = TextField(null=True)
+    to_userid = TextField(null=True)  # of a card: who was handed it, the owner or whom the step is assigned to
+    card_no = IntegerField(default=0)  # of a card: how many were handed out for it, one more for each `later`
     rev = IntegerField(default=0)
 
     class Meta:
@@ -76,6 +81,7 @@ Dispatch.add_index(
     where=SQL("state in ('sending','uncertain')"),
 )
 Dispatch.add_index(Dispatch.sop_id, Dispatch.state, name="dispatch_sop")
+Dispatch.add_index(Dispatch.to_userid, Dispatch.attempted_at, name="dispatch_pace", where=SQL("to_userid is not null"))
 Dispatch.add_index(Dispatch.nag_at, name="dispatch_nag", where=SQL("nag_at is not null"))
 
 
@@ -91,7 +97,7 @@ class Nag(Row):
     member_id = BigIntegerField()
     at = UtcField()
     state = TextField(default="asking")
-    by = TextField(null=True)  # the operator; null: its time had come
+    wanted_by = TextField(null=True)  # the operator; null: its time had come
     reason = TextField(null=True)
 
     class Meta:
