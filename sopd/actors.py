@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from sopd import collector, intake, jobs, lookup, outbox, planner, relay
+from sopd import collector, intake, jobs, lookup, outbox, planner, relay, sweep
 from sopd.activity import Activity
 from sopd.handlers.app import App
 from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
@@ -38,6 +38,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop("fast", "fast", intake.run_fast, ("intake", "reread_fast")),
     Loop("welcome", "fast", outbox.run_fast, ("outbox_fast",)),
     Loop("intake", "work", intake.run_once, ("intake", "reread")),
+    Loop("sweep", "work", sweep.run_once, ("sweep",)),
     Loop("fire", "work", planner.fire_once, ("fire",)),
     Loop("plan", "work", planner.plan_once, ("plan",)),
     Loop("relay", "work", relay.run_once, ("relay",)),
