@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from sopd.store import Transaction
-from tests.support.oracle.account import Account, PushRow
+from tests.support.oracle.account import Account, PushRow, RunRow
 from tests.support.oracle.history import shown
 from tests.support.rig import Rig
 
 _RUNS = """
-select e.id, s.key, m.userid, c.external_userid, e.run_no, e.state from enrollment e
+select e.id, s.key, s.kind, m.userid, c.external_userid, e.run_no, e.state, e.cause from enrollment e
 join sop s on s.id = e.sop_id join member m on m.id = e.member_id join customer c on c.id = e.customer_id order by e.id
 """
 _PUSHES = """
@@ -22,8 +23,9 @@ select c.external_userid, r."window" from reservation r join customer c on c.id 
 where r.push_id is not null
 """
 _REFUSALS = """
-select s.key, m.userid, c.external_userid, f.reason, f.times from refusal f join sop s on s.id = f.sop_id
-join relation r on r.id = f.subject_id join member m on m.id = r.member_id join customer c on c.id = r.customer_id
+select s.key, case when s.kind = 'new_customer' then m.userid end, c.external_userid, f.reason, f.times
+from refusal f join sop s on s.id = f.sop_id join customer c on c.id = f.customer_id
+left join relation r on r.id = f.subject_id left join member m on m.id = r.member_id
 """
 _TAGS = """
 select m.userid, c.external_userid, t.group_name, t.name from relation_tag rt
@@ -42,8 +44,12 @@ def played(rig: Rig) -> Account:
         for customer, window in tx.rows(_BOOKED):
             account.booked.setdefault(customer, Counter())[f"{window[1:]}-01"[:10]] += 1
         for sop, member, customer, reason, times in tx.rows(_REFUSALS):
-            before, reasons = account.refusals.get((sop, member, customer), (0, frozenset()))
-            account.refusals[sop, member, customer] = (before + times, reasons | {reason})
+            key = (sop, member or "", customer)
+            before, reasons = account.refusals.get(key, (0, frozenset()))
+            account.refusals[key] = (before + times, reasons | {reason})
+        for customer, attributes in tx.rows("select external_userid, attributes from customer"):
+            if values := json.loads(attributes):
+                account.attributes[customer] = values
         account.tags = _tags(tx)
     for pair, page in rig.world.account().items():
         said = [(one["text"], one["at"] // 1000 * 1000) for one in page["messages"] if one["kind"] == "enterprise"]
@@ -63,9 +69,10 @@ def disbelieved(rig: Rig, account: Account) -> list[str]:
 
 def _read_runs(tx: Transaction, account: Account) -> None:
     keys = {}
-    for number, sop, member, customer, run_no, state in tx.rows(_RUNS):
-        key = keys[number] = (sop, member, customer, run_no)
-        account.runs[key], account.pushes[key] = state, {}
+    for number, sop, kind, member, customer, run_no, state, cause in tx.rows(_RUNS):
+        key = keys[number] = (sop, member if kind == "new_customer" else "", customer, run_no)
+        began = "added" if cause == "reconciliation" else cause
+        account.runs[key], account.pushes[key] = RunRow(state, member, began), {}
     for number, step, state, reason, mark, channel, sent_at, _ in tx.rows(_PUSHES):
         when = sent_at if state == "sent" and channel != "welcome" else None
         account.pushes[keys[number]][step] = PushRow(state, reason or "", when, mark is not None)

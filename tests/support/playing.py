@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
 
-from sopd.commands import EndEnrollments, MuteCustomer, PauseSop, ResumeSop, StopSop
+from sopd.commands import ApplySop, EndEnrollments, MuteCustomer, PauseSop, ResumeSop, StartSop, StopSop
 from sopd.errors import SopdError
 from sopd.handlers import customers, endings, sops
 from sopd.sandbox.config import SandboxConfig
@@ -88,6 +88,7 @@ class Cast:
             "mute": lambda d: customers.mute(rig.app, MuteCustomer(d.customer, True, WHO)),
             "unmute": lambda d: customers.mute(rig.app, MuteCustomer(d.customer, False, WHO)),
             "end": lambda d: endings.end_by_operator(rig.app, EndEnrollments(rig.inside(d), WHO, "tried")),
+            "start": lambda d: sops.start(rig.app, StartSop(d.detail, WHO)),
             "pause": lambda d: sops.pause(rig.app, PauseSop(d.detail, WHO)),
             "resume": lambda d: sops.resume(rig.app, ResumeSop(d.detail, WHO)),
             "stop": lambda d: sops.stop(rig.app, StopSop(d.detail, WHO)),
@@ -149,6 +150,9 @@ def play(history: History, store: Store, faults: Faults | None = None) -> Interr
     cast = Cast(history, world)
     rig = Interrupted(store, world, history.start, population=cast, faults=faults)
     cast.rig = rig
-    rig.publish(*((f"{nth}.yaml", text) for nth, text in enumerate(history.sops)))
+    for nth, text in enumerate(history.sops):
+        key = sops.apply(rig.app, ApplySop(f"{nth}.yaml", text, WHO)).key
+        if key not in history.later:
+            sops.start(rig.app, StartSop(key, WHO))
     rig.run_until(history.until)
     return rig

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.oracle import quota
 from tests.support.oracle.company import Company
@@ -15,12 +16,24 @@ from tests.support.oracle.people import SENT
 from tests.support.oracle.run import Push
 
 RunKey = tuple[str, str, str, int]
-"""SOP, member, customer, run number."""
+"""SOP, member (empty in SOPs that customers enter, whoever acts), customer, run number."""
 Pair = tuple[str, str]
 Messages = tuple[tuple[str, int], ...]
 
 LEEWAY = 60_000
 VAGUE = {"quiet hours", "sop paused"}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run: its state, which member acts, and why it began. Who was added or found is `added`."""
+
+    state: str
+    owner: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.state} with {self.owner}, begun by {self.cause}"
 
 
 @dataclass(frozen=True)
@@ -41,9 +54,10 @@ class PushRow:
 class Account:
     """Everything the two sides are compared by."""
 
-    runs: dict[RunKey, str] = field(default_factory=dict)
+    runs: dict[RunKey, RunRow] = field(default_factory=dict)
     pushes: dict[RunKey, dict[str, PushRow]] = field(default_factory=dict)
     tags: dict[Pair, frozenset[str]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     booked: dict[str, Counter[str]] = field(default_factory=dict)
     refusals: dict[tuple[str, str, str], tuple[int, frozenset[str]]] = field(default_factory=dict)
     messages: dict[Pair, Messages] = field(default_factory=dict)
@@ -54,9 +68,9 @@ def predicted(company: Company) -> Account:
     """What SPEC says must have come of it."""
     account = Account()
     for run in company.runs:
-        pair = (run.relation.member, run.relation.customer)
-        key = (run.sop.plan.key, *pair, run.run_no)
-        account.runs[key] = run.state
+        member = run.relation.member
+        key = (run.sop.plan.key, member if run.sop.plan.is_for_new else "", run.customer, run.run_no)
+        account.runs[key] = RunRow(run.state, member, run.cause)
         account.pushes[key] = {push.step.id: _row(push) for push in run.pushes}
         account.stories[key] = tuple(f"{shown(at)}  {what}" for at, what in run.story)
     for pair, relation in company.relations.items():
@@ -66,8 +80,9 @@ def predicted(company: Company) -> Account:
         places = Counter(str(first) for first, _ in quota.booked(company, pair[1]))
         if places:
             account.booked[pair[1]] = places
+    account.attributes = {one.name: one.attributes for one in company.customers.values() if one.attributes}
     for refusal in company.refusals:
-        key = (refusal.sop, refusal.relation.member, refusal.relation.customer)
+        key = (refusal.sop, refusal.member, refusal.customer)
         times, reasons = account.refusals.get(key, (0, frozenset()))
         account.refusals[key] = (times + 1, reasons | refusal.reasons)
     return account
@@ -112,14 +127,14 @@ def compare(engine: Account, oracle: Account) -> list[Difference]:
     """Everything on which they differ, the runs first."""
     return [
         *_runs(engine, oracle), *_pushes(engine, oracle), *_messages(engine, oracle), *_tags(engine, oracle),
-        *_booked(engine, oracle), *_refusals(engine, oracle),
+        *_attributes(engine, oracle), *_booked(engine, oracle), *_refusals(engine, oracle),
     ]  # fmt: skip
 
 
 def _runs(engine: Account, oracle: Account) -> list[Difference]:
     return [
         Difference(key[2], f"run {_named(key)}",
-                   engine.runs.get(key, "no such run"), oracle.runs.get(key, "no such run"),
+                   str(engine.runs.get(key, "no such run")), str(oracle.runs.get(key, "no such run")),
                    "SPEC 4, 5, 8", key)
         for key in sorted({*engine.runs, *oracle.runs})
         if engine.runs.get(key) != oracle.runs.get(key)
@@ -185,6 +200,15 @@ def _tags(engine: Account, oracle: Account) -> list[Difference]:
     ]  # fmt: skip
 
 
+def _attributes(engine: Account, oracle: Account) -> list[Difference]:
+    return [
+        Difference(customer, f"attributes of {customer}", str(engine.attributes.get(customer, {})),
+                   str(oracle.attributes.get(customer, {})), "SPEC 8, 10")
+        for customer in sorted({*engine.attributes, *oracle.attributes})
+        if engine.attributes.get(customer) != oracle.attributes.get(customer)
+    ]  # fmt: skip
+
+
 def _booked(engine: Account, oracle: Account) -> list[Difference]:
     return [
         Difference(customer, f"quota places of {customer}", str(dict(engine.booked.get(customer, {}))),
@@ -200,13 +224,13 @@ def _refusals(engine: Account, oracle: Account) -> list[Difference]:
         theirs, ours = engine.refusals.get(key, (0, frozenset())), oracle.refusals.get(key, (0, frozenset()))
         if theirs[0] != ours[0] or not theirs[1] <= ours[1]:
             texts = [f"{times} times {sorted(reasons)}" for times, reasons in (theirs, ours)]
-            found.append(Difference(key[2], f"refusals of {key[2]} at {key[1]} by {key[0]}", *texts, "SPEC 4"))
+            found.append(Difference(key[2], f"refusals of {key[2]} {key[1]} by {key[0]}", *texts, "SPEC 4"))
     return found
 
 
 def _named(key: RunKey) -> str:
     sop, member, customer, number = key
-    return f"{customer} at {member} in {sop}" + (f", run {number}" if number > 1 else "")
+    return customer + (f" at {member}" if member else "") + f" in {sop}" + (f", run {number}" if number > 1 else "")
 
 
 def tell(history: History, differences: list[Difference], engine: Account, oracle: Account) -> str:

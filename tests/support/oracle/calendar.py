@@ -101,7 +101,7 @@ class Calendar:
             own = self._own(step, anchor, previous_on)
             previous_on = self.date(own)
             at = self._off_days(own, entered)
-            if step.after is not None or at >= min(anchor, entered):
+            if self.plan.is_timed or step.after is not None or at >= min(anchor, entered):
                 at = self._behind(step, at, last, own)
                 at = self._free_day(at, last, taken, self.date(own), own)
                 last = self.sendable(at)
@@ -112,6 +112,8 @@ class Calendar:
     def _own(self, step: Step, anchor: int, previous_on: dt.date) -> int:
         if step.after is not None:
             return anchor + step.after
+        if step.on is not None:
+            return self.instant(step.on, step.at)
         if step.day is not None:
             return self.instant(self.date(anchor) + step.day * ONE_DAY, step.at)
         day = previous_on + ONE_DAY
@@ -150,11 +152,21 @@ class Calendar:
         """That day at the own time."""
         return self.instant(day, self.local(own).time())
 
+    def due_after(self, step: Step, since: int, quota_day: dt.date | None) -> int:
+        """Under `pace: stepwise`: when a step falls due that counts from this instant, as if it were an anchor, and
+        later than it; never on the day of the last mass send."""
+        own = self._own(step, since, self.date(since))
+        at = self._behind(step, self._off_days(own, since), since, own)
+        while step.by == "mass_send" and quota_day is not None and self.date(self.sendable(at)) <= quota_day:
+            at = self._on(self.next_allowed(self.date(at)), own)
+        return at
+
     # -- late, deferred, expired -------------------------------------------------------------------------------------
 
     def at_entry(self, dues: list[int], entered: int) -> tuple[set[int], list[int]]:
         """Which steps entry passes over as `before entry`, and the dues of the others (`late_at_entry`, D3)."""
-        missed = [step.index for step in self.plan.steps if not step.is_welcome and dues[step.index] < entered]
+        steps = self.plan.steps[: len(dues)]
+        missed = [step.index for step in steps if not step.is_welcome and dues[step.index] < entered]
         wished: dict[int, int] = {}
         if isinstance(self.plan.late, int):
             wished = {index: entered for index in missed if entered - dues[index] <= self.plan.late}
@@ -166,7 +178,7 @@ class Calendar:
     def _in_order_again(self, dues: list[int], wished: dict[int, int], skipped: set[int]) -> list[int]:
         """D11 once more: those kept or moved at entry and the others must not meet."""
         settled, last, taken = list(dues), None, {}
-        for step in self.plan.steps:
+        for step in self.plan.steps[: len(dues)]:
             if step.is_welcome or step.index in skipped:
                 continue
             wish = wished.get(step.index, dues[step.index])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.support.oracle.calendar import Calendar
-from tests.support.oracle.definition import About, read
-from tests.support.oracle.people import Letter, Relation, Wecom
+from tests.support.oracle.definition import read
+from tests.support.oracle.people import Customer, Letter, Relation, Signal, Wecom
 from tests.support.oracle.run import Push, Run, Sop, Task
 
 Delay = Callable[[str, str, int], int | None]
@@ -26,22 +26,25 @@ class Slot:
 
 @dataclass
 class Refusal:
-    """Somebody was not let in; any of `reasons` may be the one recorded."""
+    """Somebody was not let in; any of `reasons` may be the one recorded. `member`: of whom, where it is relations that
+    enter."""
 
     at: int
     sop: str
-    relation: Relation
+    member: str
+    customer: str
     reasons: frozenset[str]
 
 
 @dataclass
 class Company:
-    """`mode` is the quota mode of its WeCom; SOPs are numbered in the order in which they are started."""
+    """`mode` is the quota mode of its WeCom; SOPs are numbered in the order in which they are published."""
 
     mode: str
     delay: Delay
     zone: str = "Asia/Shanghai"
     sops: list[Sop] = field(default_factory=list)
+    customers: dict[str, Customer] = field(default_factory=dict)
     relations: dict[tuple[str, str], Relation] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
@@ -49,6 +52,11 @@ class Company:
     muted: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    handled: int = 0
+    waits: dict[tuple[str, str], int] = field(default_factory=dict)
+    refused_tags: list[tuple[Relation, set[str]]] = field(default_factory=list)
+    flips: dict[tuple[str, object], int] = field(default_factory=dict)
     is_up: bool = True
     reconcile_at: int = 0
 
@@ -56,15 +64,22 @@ class Company:
         self.wecom = Wecom(self.mode)
         self.shares_days = self.mode != "day:1"
 
-    def start(self, text: str, now: int) -> Sop:
-        """Publish and start a SOP: new customers from now on."""
+    def publish(self, text: str) -> Sop:
+        """Keep a definition as a draft."""
         plan = read(text)
         calendar = Calendar(plan, self.zone, shares_days=self.shares_days)
-        self.sops.append(Sop(len(self.sops) + 1, plan, calendar, started=now))
+        self.sops.append(Sop(len(self.sops) + 1, plan, calendar))
         return self.sops[-1]
 
-    def sop(self, key: str) -> Sop:
-        return next(sop for sop in self.sops if sop.plan.key == key)
+    def sop(self, key: str) -> Sop | None:
+        return next((sop for sop in self.sops if sop.plan.key == key), None)
+
+    def customer(self, name: str) -> Customer:
+        return self.customers.setdefault(name, Customer(name))
+
+    def is_known(self, customer: str) -> bool:
+        """Whether the engine has ever heard of somebody."""
+        return any(relation.known_since for relation in self.relations_of(customer))
 
     def relation(self, member: str, customer: str) -> Relation:
         """The pair's one relation; a re-add is the same one (D24)."""
@@ -74,9 +89,8 @@ class Company:
             self.relations[member, customer] = known
         return known
 
-    def about(self, relation: Relation) -> About:
-        """The relation as the engine knows it."""
-        return About(frozenset(relation.seen_tags), relation.source, relation.member, lost=not relation.known)
+    def relations_of(self, customer: str) -> list[Relation]:
+        return [relation for relation in self.relations.values() if relation.customer == customer]
 
     def open_runs(self, *, relation: Relation | None = None, customer: str | None = None) -> list[Run]:
         return [
@@ -84,13 +98,16 @@ class Company:
             for run in self.runs
             if run.is_open
             and (relation is None or run.relation is relation)
-            and (customer is None or run.relation.customer == customer)
+            and (customer is None or run.customer == customer)
         ]
 
+    def runs_of(self, sop: Sop, relation: Relation) -> list[Run]:
+        """All runs of one subject: the relation, or in SOPs of the other kinds its customer (SPEC 4)."""
+        runs = [run for run in self.runs if run.sop is sop and run.customer == relation.customer]
+        return [run for run in runs if run.relation is relation or not sop.plan.is_for_new]
+
     def pushes(self, *, customer: str | None = None) -> Iterable[Push]:
-        return [
-            push for run in self.runs if customer is None or run.relation.customer == customer for push in run.pushes
-        ]
+        return [push for run in self.runs if customer is None or run.customer == customer for push in run.pushes]
 
     def own_time(self, push: Push) -> dt.time:
         """The time of day at which a push is tried again on another day."""

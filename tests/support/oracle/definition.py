@@ -1,6 +1,6 @@
 """A SOP as the oracle reads it from the operator's file: plain fields, defaults of D1, rules left as YAML has them.
 
-Only what a new-customer SOP may say. The file is taken to be right; faults are the business of other tests.
+The file is taken to be right; faults are the business of other tests. What rules mean is in `rules`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,35 @@ COMPANY_QUIET: Window = (dt.time(21), dt.time(8))
 
 
 @dataclass(frozen=True)
+class Writes:
+    """What an end or an answer writes: tags on the owner's relation, attributes of the customer."""
+
+    adds: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
+    sets: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class End:
+    """What an end does beside closing the run; `flow_to`: the SOP the customer goes on to."""
+
+    writes: Writes = Writes()
+    flow_to: str | None = None
+
+
+@dataclass(frozen=True)
+class OnReply:
+    """`keywords`: (word, what it writes); `always`: what any answer writes."""
+
+    keywords: tuple[tuple[str, Writes], ...]
+    always: Writes | None
+
+
+@dataclass(frozen=True)
 class Step:
-    """One step. Of `day` and `at`, `after` (ms), `next_weekday` and `at`: one; a welcome has none."""
+    """One step. Of `day` and `at`, `after` (ms), `next_weekday` and `at`, `on` and `at`: one; a welcome has none.
+
+    `waits`: how long (ms) the next step waits for an answer at most; None: not at all."""
 
     id: str
     index: int
@@ -35,8 +62,11 @@ class Step:
     day: int | None
     after: int | None
     next_weekday: int | None
+    on: dt.date | None
     at: dt.time | None
     only_if: Any
+    waits: int | None
+    on_reply: OnReply | None
 
     @property
     def is_welcome(self) -> bool:
@@ -45,12 +75,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """One SOP. Durations in ms; `late`: skip, next_day, ms; `grace`: same_day, none, ms; `quota_full`: days, skip."""
+    """One SOP. Durations in ms; `late`: skip, next_day, ms; `grace`: same_day, none, ms; `quota_full`: days, skip;
+    `reenter`: never, after_end, ms; `anchor`: entry, added, event, or ("attribute", name)."""
 
     key: str
+    kind: str
     priority: int
     members: tuple[str, ...] | None
+    owner: str
     entry: Any
+    reenter: str | int
+    anchor: str | tuple[str, str]
+    is_stepwise: bool
+    is_timed: bool
     steps: tuple[Step, ...]
     size: int
     every: int
@@ -61,25 +98,33 @@ class Plan:
     off_day: str
     quiet: tuple[Window, ...]
     early: Any
-    early_adds: tuple[str, ...]
-    early_removes: tuple[str, ...]
-    normal_adds: tuple[str, ...]
-    normal_removes: tuple[str, ...]
+    early_end: End
+    normal_end: End
     once_per: str
+
+    @property
+    def is_for_new(self) -> bool:
+        return self.kind == "new_customer"
 
 
 def read(text: str) -> Plan:
     """The SOP of a definition file; company and SOP's quiet hours united (SPEC 5)."""
     tree = yaml.safe_load(text)
-    early, normal = tree.get("early_end") or {}, tree.get("normal_end") or {}
-    batch = tree.get("batch") or {}
+    batch, entry = tree.get("batch") or {}, tree.get("entry") or {}
     members = tree.get("members", "all")
-    full = tree.get("quota_full", {"defer": "3d"})
+    full, anchor = tree.get("quota_full", {"defer": "3d"}), tree.get("anchor", "entry")
+    reenter = entry.get("reenter", "never")
     return Plan(
         key=tree["sop"],
+        kind=tree["kind"],
         priority=tree.get("priority", 50),
         members=None if members == "all" else tuple(members),
-        entry=(tree.get("entry") or {}).get("when"),
+        owner=tree.get("owner", "first_added"),
+        entry=entry.get("when"),
+        reenter=reenter if isinstance(reenter, str) else duration(reenter["after"]),
+        anchor=anchor if isinstance(anchor, str) else ("attribute", anchor["attribute"]),
+        is_stepwise=tree.get("pace") == "stepwise",
+        is_timed=tree.get("strategy") == "timed",
         steps=tuple(_step(index, step) for index, step in enumerate(tree["steps"])),
         size=batch.get("size", 200),
         every=duration(batch.get("every", "30m")),
@@ -89,11 +134,9 @@ def read(text: str) -> Plan:
         calendar=tree.get("calendar", "every_day"),
         off_day=tree.get("off_day", "next"),
         quiet=(COMPANY_QUIET, *_windows(tree.get("quiet", []))),
-        early=early.get("when"),
-        early_adds=tuple(early.get("add_tags", ())),
-        early_removes=tuple(early.get("remove_tags", ())),
-        normal_adds=tuple(normal.get("add_tags", ())),
-        normal_removes=tuple(normal.get("remove_tags", ())),
+        early=(tree.get("early_end") or {}).get("when"),
+        early_end=_end(tree.get("early_end") or {}),
+        normal_end=_end(tree.get("normal_end") or {}),
         once_per=tree.get("once_per", "customer"),
     )
 
@@ -105,6 +148,7 @@ def duration(text: str) -> int:
 
 
 def _step(index: int, step: dict[str, Any]) -> Step:
+    on = step.get("on", step.get(True))  # YAML reads the bare word as a truth
     return Step(
         id=step["id"],
         index=index,
@@ -113,8 +157,30 @@ def _step(index: int, step: dict[str, Any]) -> Step:
         day=step.get("day"),
         after=duration(step["after"]) if "after" in step else None,
         next_weekday=_WEEKDAYS.index(step["next"]) if "next" in step else None,
+        on=dt.date.fromisoformat(on) if isinstance(on, str) else on,
         at=dt.time.fromisoformat(step["at"]) if "at" in step else None,
         only_if=step.get("only_if"),
+        waits=duration(step["at_most"]) if "wait" in step else None,
+        on_reply=_on_reply(step["on_reply"]) if "on_reply" in step else None,
+    )
+
+
+def _on_reply(tree: dict[str, Any]) -> OnReply:
+    words = (tree.get("keywords") or {}).items()
+    return OnReply(
+        tuple((word, _writes(written)) for word, written in words), _writes(tree["any"]) if "any" in tree else None
+    )
+
+
+def _end(tree: dict[str, Any]) -> End:
+    return End(_writes(tree), tree.get("flow_to"))
+
+
+def _writes(tree: dict[str, Any]) -> Writes:
+    return Writes(
+        tuple(names(tree.get("add_tags", ()))),
+        tuple(names(tree.get("remove_tags", ()))),
+        tuple((tree.get("set") or {}).items()),
     )
 
 
@@ -123,36 +189,10 @@ def _within(value: Any) -> str | int:
 
 
 def _windows(value: Any) -> list[Window]:
-    texts = [value] if isinstance(value, str) else value
-    pairs = [text.split("-") for text in texts]
+    pairs = [text.split("-") for text in names(value)]
     return [(dt.time.fromisoformat(start), dt.time.fromisoformat(end)) for start, end in pairs]
 
 
-@dataclass(frozen=True)
-class About:
-    """What a rule of a new-customer SOP may look at: the own relation, as it stands (SPEC 8)."""
-
-    tags: frozenset[str]
-    source: str
-    member: str
-    lost: bool = False
-
-
-def holds(rule: Any, about: About) -> bool:
-    """Whether a rule is true; no rule is always true."""
-    if rule is None:
-        return True
-    ((word, value),) = rule.items()
-    return {
-        "all": lambda: all(holds(part, about) for part in value),
-        "any": lambda: any(holds(part, about) for part in value),
-        "not": lambda: not holds(value, about),
-        "tag": lambda: bool(about.tags & set(_names(value))),
-        "source": lambda: about.source in _names(value),
-        "member": lambda: about.member in _names(value),
-        "lost": lambda: about.lost == value,
-    }[word]()
-
-
-def _names(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def names(value: Any) -> list[Any]:
+    """One name or a list of them, as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]

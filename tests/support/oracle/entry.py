@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
-from tests.support.oracle.company import Company, Refusal
-from tests.support.oracle.definition import holds
+from tests.support.oracle import gates, rules, subjects
+from tests.support.oracle.chains import OUTSIDE, News
+from tests.support.oracle.company import Company
 from tests.support.oracle.people import Relation
 from tests.support.oracle.run import Push, Run, Sop
 
+#: The add_way of a relation that came by a transfer (WeCom 3.3): not a new customer.
 ALLOCATED = 202
 
 
-def admit(company: Company, relation: Relation, now: int, *, code: bool) -> None:
+def admit(company: Company, relation: Relation, now: int, *, code: bool) -> list[News]:
     """Judge a relation once, at its add or discovery, for every SOP; enroll it and, with a `code`, greet it."""
     entered = []
     for sop in company.sops:
-        if sop.state not in ("running", "paused") or not _is_meant(company, sop, relation):
+        if sop.state not in gates.TAKES or not _is_meant(company, sop, relation, now):
             continue
-        against = _against(company, sop, relation)
-        if against:
-            company.refusals.append(Refusal(now, sop.plan.key, relation, frozenset(against)))
+        wish = gates.Wish(sop, relation, "own", "added", OUTSIDE)
+        if reasons := gates.against(company, wish, now):
+            gates.refuse(company, wish, reasons, now)
         else:
-            entered.append(_enroll(company, sop, relation, now))
+            entered.append(_enroll(company, wish, now))
     _welcome(company, entered, relation, now, code)
+    return [News(run.customer, frozenset({f"sop {run.sop.plan.key}"}), cause=run.chain) for run in entered]
 
 
-def _is_meant(company: Company, sop: Sop, relation: Relation) -> bool:
+def _is_meant(company: Company, sop: Sop, relation: Relation, now: int) -> bool:
     """New, added and not handed over, in scope, and the entry rule true: of others nothing is recorded."""
     plan = sop.plan
     return (
-        relation.began // 1000 >= sop.started // 1000
+        plan.is_for_new
+        and relation.began // 1000 >= sop.started // 1000
         and relation.add_way != ALLOCATED
         and (plan.members is None or relation.member in plan.members)
-        and holds(plan.entry, company.about(relation))
+        and rules.holds(plan.entry, subjects.outside(company, sop, relation, now))
     )
 
 
-def _against(company: Company, sop: Sop, relation: Relation) -> set[str]:
-    """Everything that speaks against the entry; the engine names one of it."""
-    reasons = set()
-    earlier = [run for run in company.runs if run.sop is sop and run.relation is relation]
-    if sop.plan.early is not None and holds(sop.plan.early, company.about(relation)):
-        reasons.add("already at its end")
-    if any(run.is_open for run in earlier):
-        reasons.add("already inside")
-    elif earlier:
-        reasons.add("re-entry never")
-    if relation.customer in company.muted:
-        reasons.add("muted")
-    if sop.state == "paused":
-        reasons.add("sop paused")
-    return reasons
-
-
-def _enroll(company: Company, sop: Sop, relation: Relation, now: int) -> Run:
-    calendar = sop.calendar
-    before, dues = calendar.at_entry(calendar.dues(relation.began), relation.began)
-    run = Run(
-        number=len(company.runs) + 1,
-        sop=sop,
-        relation=relation,
-        run_no=1 + sum(run.sop is sop and run.relation is relation for run in company.runs),
-        entered=relation.began,
-        dues=dues,
-        before_entry=before,
-        learned=now,
-    )
-    company.runs.append(run)
-    company.told(run, now, "enters")
-    return run
+def _enroll(company: Company, wish: gates.Wish, now: int) -> Run:
+    """The createtime is both anchor and entry (D2)."""
+    signals = [one.number for one in company.signals if one.customer == wish.relation.customer]
+    began = wish.relation.began
+    return gates.enroll(
+        company, wish.sop, wish.relation, now, cause=wish.cause, chain=OUTSIDE, anchor=began, entered=began,
+        after_signal=max(signals, default=0),
+    )  # fmt: skip
 
 
 def _welcome(company: Company, runs: list[Run], relation: Relation, now: int, code: bool) -> None:
@@ -95,6 +74,7 @@ def _welcome(company: Company, runs: list[Run], relation: Relation, now: int, co
 def _same_welcome(company: Company, run: Run) -> bool:
     """`once_per: customer`: this SOP greeted the customer through another relation (SPEC 4)."""
     return run.sop.plan.once_per == "customer" and any(
-        push.state == "sent" and push.step.is_welcome and push.run.sop is run.sop and push.run is not run
-        for push in company.pushes(customer=run.relation.customer)
+        push.state == "sent" and push.step.is_welcome and push.run.sop is run.sop
+        and push.run.relation is not run.relation
+        for push in company.pushes(customer=run.customer)
     )

@@ -15,7 +15,8 @@ class Deed:
     """Somebody does something at an instant (ms). `detail`: the source of an add, a tag, or the key of a SOP.
 
     People: add, half_add, confirm_half, chat, tag, untag, customer_delete, member_delete, transfer (to `detail`),
-    own_send. Operators: mute, unmute, end, pause, resume, stop.
+    own_send, reply and message (`detail` is said), event (`name` or `name:property=value`). Operators: mute, unmute,
+    enter, end, move (`from>to`), attribute (`name=value`), start, pause, resume, stop. Nobody: down, up.
     """
 
     at: int
@@ -31,7 +32,8 @@ class Deed:
 
 @dataclass(frozen=True)
 class History:
-    """`habits`: how many minutes after its creation each member confirms a task, None never; one is picked per task."""
+    """`habits`: how many minutes after its creation each member confirms a task, None never; one is picked per task.
+    `later`: SOPs that are applied at the beginning, and started by a deed."""
 
     start: int
     until: int
@@ -39,6 +41,7 @@ class History:
     deeds: tuple[Deed, ...]
     habits: tuple[tuple[str, tuple[int | None, ...]], ...]
     quota: str = "day:1"
+    later: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -54,6 +57,7 @@ class History:
     def __str__(self) -> str:
         habits = ", ".join(f"{member} {list(delays)}" for member, delays in self.habits)
         lines = [f"from {shown(self.start)} to {shown(self.until)}, quota {self.quota}, confirms after (min): {habits}"]
+        lines += [f"started later: {', '.join(self.later)}"] if self.later else []
         return "\n".join([*lines, *self.sops, *map(str, sorted(self.deeds, key=lambda deed: deed.at))])
 
 

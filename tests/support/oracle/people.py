@@ -1,12 +1,14 @@
 """What is true in WeCom: who is whose friend, which tags stand, what a confirmed task becomes (WeCom 3.1, 5.1-5.4).
 
-Beside it stands what the engine has learned so far, for the two differ while news is under way.
+Beside it stands what the engine has learned so far, for the two differ while news is under way; and what the company
+knows of its customers without WeCom: attributes, audiences, and signals such as orders and answers.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Any
 
 SHANGHAI_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
@@ -16,7 +18,8 @@ SENT, NO_FRIEND, WINDOW_FULL = 1, 2, 3
 
 @dataclass
 class Relation:
-    """One member and one customer. `known` and `seen_tags` are the engine's picture of it."""
+    """One member and one customer. `known` and `seen_tags` are the engine's picture of it; `talked` is the last
+    message of either side. `handed_over`: it ended by a transfer, and runs wait until then for who takes over."""
 
     number: int
     member: str
@@ -31,6 +34,32 @@ class Relation:
     known: bool = False
     known_since: int = 0
     seen_tags: set[str] = field(default_factory=set)
+    talked: int | None = None
+    transferred: bool = False
+    handed_over: int | None = None
+
+
+@dataclass
+class Customer:
+    """What the company knows of somebody beside the relations."""
+
+    name: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    audiences: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Something a customer did or wrote, or (`message`) a member wrote; signals are handled in the order of numbers."""
+
+    number: int
+    kind: str
+    customer: str
+    at: int
+    name: str = ""
+    properties: tuple[tuple[str, Any], ...] = ()
+    relation: Relation | None = None
+    text: str = ""
 
 
 @dataclass

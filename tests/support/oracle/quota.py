@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.support.oracle import rules, subjects
 from tests.support.oracle.company import Company
-from tests.support.oracle.definition import holds
 from tests.support.oracle.people import capacity, shanghai_day, window, windows
-from tests.support.oracle.run import Push, Run
+from tests.support.oracle.run import NEVER, Push, Run
 from tests.support.oracle.settling import settle, wait
 
 
@@ -53,39 +53,40 @@ def _rivals(company: Company, push: Push, now: int) -> list[tuple[int, int, int]
         waiting = run.open_push()
         if waiting is not None:
             at = max(waiting.look_at or now, now)
-            if waiting.task is None and shanghai_day(at) == today and _could_go(company, run, waiting.step.index):
+            if waiting.task is None and shanghai_day(at) == today and _could_go(company, run, waiting.step.index, now):
                 found.append(_rank(run, waiting.due))
             if waiting.look_at is None:
                 continue
         step = run.next_step()
-        if step is None or run.waits or step.index in run.before_entry:
+        if step is None or run.waits or step.index in run.before_entry or run.dues[step.index] == NEVER:
             continue
         due = run.dues[step.index]
-        if shanghai_day(run.sop.calendar.sendable(due)) == today and _could_go(company, run, step.index):
+        if shanghai_day(run.sop.calendar.sendable(due)) == today and _could_go(company, run, step.index, now):
             found.append(_rank(run, due))
     return found
 
 
-def _could_go(company: Company, run: Run, index: int) -> bool:
+def _could_go(company: Company, run: Run, index: int, now: int) -> bool:
     """The other checks: the step's condition, a known relation, nobody muted, nobody else's claim (SPEC 7.2)."""
     step = run.steps[index]
     return (
-        run.relation.customer not in company.muted
+        run.customer not in company.muted
         and run.relation.known
-        and (step.only_if is None or holds(step.only_if, company.about(run.relation)))
+        and rules.holds(step.only_if, subjects.inside(company, run, now))
         and claim_of(company, run, index) in (None, run)
     )
 
 
 def claim_of(company: Company, run: Run, index: int) -> Run | None:
     """Whose the step is (D5): who sent it, else the earliest due, oldest relation, lowest id among the open pushes."""
-    if run.sop.plan.once_per == "relation":
+    if run.sop.plan.once_per == "relation" or not run.sop.plan.is_for_new:
         return None
     step = run.steps[index]
     same = [
         push
-        for push in company.pushes(customer=run.relation.customer)
+        for push in company.pushes(customer=run.customer)
         if push.run.sop is run.sop and push.step.id == step.id and (not push.is_settled or push.state == "sent")
+        and (push.run is run or push.run.relation is not run.relation)
     ]
     sent = [push for push in same if push.state == "sent"]
     if sent:

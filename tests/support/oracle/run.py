@@ -10,29 +10,56 @@ from dataclasses import dataclass, field
 from tests.support.oracle.calendar import Calendar
 from tests.support.oracle.definition import Plan, Step
 from tests.support.oracle.people import Relation
+from tests.support.oracle.rules import Literal
 
 SETTLED = ("sent", "failed", "skipped", "expired", "cancelled")
 
+NEVER = 1 << 60
+"""Of a step of which nobody knows yet when it falls due."""
 
-@dataclass
+
+@dataclass(frozen=True)
+class Cause:
+    """The chain behind something: hops from the outside world, and the SOPs entered on the way (SPEC 4)."""
+
+    hop: int = 0
+    chain: tuple[str, ...] = ()
+
+    def further(self) -> Cause:
+        return Cause(self.hop + 1, self.chain)
+
+
+OUTSIDE = Cause()
+
+
+@dataclass(eq=False)
 class Sop:
-    """One SOP of the company, in the order of their publication."""
+    """One SOP of the company, in the order of their publication. state: draft | running | paused | ended."""
 
     number: int
     plan: Plan
     calendar: Calendar
-    state: str = "running"
+    state: str = "draft"
     started: int = 0
+    paused: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
-    """One enrollment. `dues` are the due instants of all steps; `fired` counts those behind it."""
+    """One enrollment. `dues` are the due instants of all steps (NEVER: not known yet); `fired` counts those behind it.
+
+    `relation` is the owner's. `chain`: what led here, this SOP included. `after_signal`: signals up to it are not
+    looked at. `rule_was_false`: of an ended run, whether the entry rule has been false since. `counts_from`: stepwise,
+    the settlement or answer from which the next step counts. `answer_until`: an answer is waited for at most so long.
+    """
 
     number: int
     sop: Sop
     relation: Relation
     run_no: int
+    cause: str
+    chain: Cause
+    anchor: int
     entered: int
     dues: list[int]
     before_entry: set[int]
@@ -45,11 +72,20 @@ class Run:
     released: bool = False
     pushes: list[Push] = field(default_factory=list)
     code: bool = False
+    inherited: frozenset[Literal] = frozenset()
+    after_signal: int = 0
+    rule_was_false: bool = False
+    counts_from: int | None = None
+    answer_until: int | None = None
     story: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         return self.sop.plan.steps
+
+    @property
+    def customer(self) -> str:
+        return self.relation.customer
 
     @property
     def is_open(self) -> bool:
@@ -61,7 +97,7 @@ class Run:
     def next_due(self, step: Step) -> int | None:
         """When the step after this one falls due, which caps the expiry (D11); those missed at entry count as done."""
         later = [one.index for one in self.steps[step.index + 1 :] if one.index not in self.before_entry]
-        return self.dues[later[0]] if later else None
+        return self.dues[later[0]] if later and self.dues[later[0]] != NEVER else None
 
     def open_push(self) -> Push | None:
         """The unsettled mass send, if any; a task that needs an operator counts as settled (D20)."""
@@ -90,7 +126,7 @@ class Push:
 
     @property
     def customer(self) -> str:
-        return self.run.relation.customer
+        return self.run.customer
 
     @property
     def is_settled(self) -> bool:

@@ -5,9 +5,9 @@ What a member does comes from the history (`Company.delay`); what WeCom answers,
 
 from __future__ import annotations
 
-from tests.support.oracle import people, quota, slots
+from tests.support.oracle import people, quota, rules, slots, subjects
 from tests.support.oracle.company import Company
-from tests.support.oracle.definition import DAY, HOUR, MINUTE, holds
+from tests.support.oracle.definition import DAY, HOUR, MINUTE
 from tests.support.oracle.run import Push, Task
 from tests.support.oracle.settling import settle, wait
 
@@ -52,7 +52,7 @@ def _another_is_being_made(company: Company, task: Task, now: int) -> bool:
 
 def _look_again(company: Company, push: Push, now: int) -> None:
     """`only_if` and mute are judged once more when the send is claimed; ends have acted by themselves."""
-    if push.step.only_if is not None and not holds(push.step.only_if, company.about(push.run.relation)):
+    if not rules.holds(push.step.only_if, subjects.inside(company, push.run, now)):
         settle(company, push, "skipped", "condition", now)
     elif push.customer in company.muted:
         settle(company, push, "skipped", "muted", now)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from tests.support.oracle import ends, entry
+from tests.support.oracle import entry, handovers
+from tests.support.oracle.chains import begun, tag_news
 from tests.support.oracle.company import Company
 from tests.support.oracle.definition import DAY, SECOND
+from tests.support.oracle.follow import follow
 from tests.support.oracle.people import SHANGHAI_MS, Letter, Relation
 
 REPEATED_AFTER = (0, 5 * SECOND, 10 * SECOND, 15 * SECOND)
@@ -55,11 +57,21 @@ def reconcile(company: Company, now: int) -> bool:
 def learn(company: Company, relation: Relation, now: int, *, code: bool) -> None:
     """Make the engine's picture of a relation true; a later createtime is a new beginning (D24)."""
     if relation.known and not (relation.friends and relation.known_since == relation.began):
-        ends.lose(company, relation, now)
+        handovers.lose(company, relation, now)
     if relation.friends and not relation.known:
         relation.known, relation.known_since, relation.seen_tags = True, relation.began, set(relation.tags)
-        entry.admit(company, relation, now, code=code)
+        news = entry.admit(company, relation, now, code=code)
+        follow(company, [begun(relation), *news], now)
     elif relation.known:
-        before = company.about(relation)
-        relation.seen_tags = set(relation.tags)
-        ends.react(company, relation, before, now)
+        before, relation.seen_tags = relation.seen_tags, set(relation.tags)
+        follow(company, tag_news(relation, relation.seen_tags - before, before - relation.seen_tags), now)
+
+
+def take_back(company: Company, now: int) -> bool:
+    """WeCom refused tags of ours, because the relation is over: they do not hold any more (SPEC 8)."""
+    refused, company.refused_tags = company.refused_tags, []
+    for relation, tags in refused:
+        gone = tags & relation.seen_tags if not relation.friends else set()
+        relation.seen_tags -= gone
+        follow(company, tag_news(relation, set(), gone), now)
+    return bool(refused)

@@ -1,0 +1,58 @@
+"""What has happened and is not followed yet: news that rules look at, flows to other SOPs, and the cause of each.
+
+Values only. A chain is everything that follows from one thing outside: it may enter a SOP once for one subject, and
+after ten hops it is cut (SPEC 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.support.oracle.people import Relation
+from tests.support.oracle.rules import Happening
+from tests.support.oracle.run import Cause, Run, Sop
+
+MOST_HOPS = 10
+OUTSIDE = Cause()
+
+
+@dataclass(frozen=True)
+class News:
+    """Something has become different for a customer. `words`: what it touches, as `rules.mentions` says it.
+
+    `relation`: if it is about one only; `came` and `went` are its tags. `only`: a flip of time concerns one SOP's
+    entry, or one run.
+    """
+
+    customer: str
+    words: frozenset[str]
+    relation: Relation | None = None
+    came: frozenset[str] = frozenset()
+    went: frozenset[str] = frozenset()
+    event: Happening | None = None
+    signal: int | None = None
+    cause: Cause = field(default=OUTSIDE)
+    only: Sop | Run | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A run that has ended goes on in another SOP."""
+
+    run: Run
+    target: str
+    cause: Cause
+
+
+def tag_news(relation: Relation, came: set[str], went: set[str], cause: Cause = OUTSIDE) -> list[News]:
+    """News of a change of tags; none if nothing changed."""
+    if not came and not went:
+        return []
+    words = frozenset(f"tag {name}" for name in came | went)
+    return [News(relation.customer, words, relation, frozenset(came), frozenset(went), cause=cause)]
+
+
+def begun(relation: Relation) -> News:
+    """A relation has begun: every condition may read differently through it."""
+    words = {"source", "member", "added", "lost", *(f"tag {name}" for name in relation.seen_tags)}
+    return News(relation.customer, frozenset(words), relation, came=frozenset(relation.seen_tags))

@@ -1,0 +1,237 @@
+"""The gates of nurture SOPs: the own one by rule, the flow, and by hand (SPEC 4, 8)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from tests.support.oracle import rules, subjects
+from tests.support.oracle.chains import MOST_HOPS, OUTSIDE, Flow, News
+from tests.support.oracle.company import Company, Refusal
+from tests.support.oracle.people import Relation
+from tests.support.oracle.rules import NONE, Happening
+from tests.support.oracle.run import NEVER, Cause, Run, Sop
+
+TAKES = ("initialising", "running", "paused")
+OUT_OF_SCOPE = "member not in scope"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A customer at the gate of a SOP, with the relation of whoever would act. `entered`: if not now."""
+
+    sop: Sop
+    relation: Relation
+    gate: str
+    cause: str
+    chain: Cause
+    event: Happening | None = None
+    signal: int | None = None
+    entered: int | None = None
+
+
+def hear(company: Company, news: list[News], now: int) -> list[News]:
+    """Everybody whom the news may bring to the gate of a SOP is judged there; all are judged before one enters."""
+    wishes = []
+    for customer in dict.fromkeys(one.customer for one in news):
+        for sop in company.sops:
+            if sop.plan.is_for_new or sop.state not in TAKES or sop.plan.entry is None:
+                continue
+            words = rules.mentions(sop.plan.entry)
+            meeting = [one for one in news if one.customer == customer and _meets(one, sop, words)]
+            if meeting and (wish := _own_wish(company, sop, customer, meeting[0], now)) is not None:
+                wishes.append(wish)
+    return enter(company, wishes, now)
+
+
+def _meets(news: News, sop: Sop, words: set[str]) -> bool:
+    return news.only is sop or (news.only is None and bool(news.words & words))
+
+
+def _own_wish(company: Company, sop: Sop, customer: str, news: News, now: int) -> Wish | None:
+    """The rule as it stands; false, that is remembered with the last run, for whoever was inside (SPEC 4)."""
+    relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
+    if relation is None:
+        return None
+    earlier = company.runs_of(sop, relation)
+    if any(run.is_open for run in earlier):
+        return None
+    company.waits.pop((sop.plan.key, customer), None)
+    if not rules.holds(sop.plan.entry, subjects.outside(company, sop, relation, now, news.event)):
+        if earlier:
+            earlier[-1].rule_was_false = True
+        return None
+    asked = news.event is not None and f"event {news.event.name}" in rules.mentions(sop.plan.entry)
+    cause = f"event:{news.event.name}" if asked else "rule"
+    return Wish(sop, relation, "own", cause, news.cause, news.event, news.signal)
+
+
+def flow(company: Company, flows: list[Flow], now: int) -> list[News]:
+    """Whoever flows enters whatever the rules say, and is inside with what held already inherited."""
+    wishes = []
+    for one in flows:
+        wish = _flowing(company, one)
+        if isinstance(wish, Wish):
+            wishes.append(wish)
+        else:
+            company.told(one.run, now, f"cannot flow to {one.target}: {wish}")
+            if wish == OUT_OF_SCOPE:
+                refused = Refusal(now, one.target, "", one.run.customer, frozenset({wish}))
+                company.refusals.append(refused)
+    return enter(company, wishes, now)
+
+
+def may_flow(company: Company, one: Flow, now: int) -> bool:
+    """Whether the gate would let this flow in: a transfer is refused as a whole otherwise."""
+    wish = _flowing(company, one)
+    return isinstance(wish, Wish) and not against(company, wish, now)
+
+
+def _flowing(company: Company, one: Flow) -> Wish | str:
+    target = company.sop(one.target)
+    if target is None or target.state not in TAKES or target.plan.is_for_new:
+        return "it takes nobody"
+    relation = acting(company, target, one.run.relation)
+    if relation is None:
+        return OUT_OF_SCOPE
+    return Wish(target, relation, "flow", f"flow:{one.run.sop.plan.key}", one.cause)
+
+
+def initialise(company: Company, sop: Sop, now: int) -> list[News]:
+    """Everybody there is, by level; the day on which start was given is their entry (SPEC 4)."""
+    wishes = []
+    for customer in company.customers:
+        relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
+        if relation is None or sop.plan.entry is None:
+            continue
+        if rules.holds(sop.plan.entry, subjects.outside(company, sop, relation, now)):
+            wishes.append(Wish(sop, relation, "own", "initialised", OUTSIDE, entered=sop.started))
+    sop.state = "running"
+    return enter(company, wishes, now)
+
+
+def acting(company: Company, sop: Sop, wished: Relation) -> Relation | None:
+    """The wished-for owner's relation if it is in scope, else that of the owner rule."""
+    reach = subjects.in_scope(company, sop, wished.customer)
+    return wished if wished in reach else subjects.owner(sop, reach)
+
+
+def by_hand(company: Company, key: str, customer: str, member: str, now: int) -> list[News]:
+    """An operator pulls somebody in: exempt from the entry rule only."""
+    sop = company.sop(key)
+    if sop is None or sop.plan.is_for_new:
+        return []
+    reach = subjects.in_scope(company, sop, customer)
+    wished = [relation for relation in reach if relation.member == member]
+    relation = wished[0] if wished else subjects.owner(sop, reach)
+    if relation is None:
+        return []
+    return enter(company, [Wish(sop, relation, "manual", "manual", OUTSIDE)], now)
+
+
+# -- entering --------------------------------------------------------------------------------------------------------
+
+
+def enter(company: Company, wishes: list[Wish], now: int) -> list[News]:
+    """Judge everybody, then let in whom nothing speaks against, each subject once."""
+    judged = [(wish, against(company, wish, now)) for wish in wishes]
+    news = []
+    for wish, reasons in judged:
+        if any(run.is_open for run in company.runs_of(wish.sop, wish.relation)):
+            reasons = reasons | {"already inside"}
+        if reasons:
+            refuse(company, wish, reasons, now)
+        else:
+            run = _enroll(company, wish, now)
+            news.append(News(run.customer, frozenset({f"sop {wish.sop.plan.key}"}), cause=run.chain))
+    return news
+
+
+def against(company: Company, wish: Wish, now: int) -> frozenset[str]:
+    """Everything that speaks against an entry; the engine names one of it."""
+    sop, reasons = wish.sop, set()
+    about = subjects.outside(company, sop, wish.relation, now)
+    if wish.relation.customer in company.muted:
+        reasons.add("muted")
+    if wish.gate == "own" and sop.plan.early is not None and rules.holds(sop.plan.early, about):
+        reasons.add("already at its end")
+    if sop.state == "paused" and wish.gate != "flow":
+        reasons.add("sop paused")
+    if sop.plan.key in wish.chain.chain:
+        reasons.add("already entered in this chain")
+    if wish.chain.hop > MOST_HOPS:
+        reasons.add("chain too long")
+    if anchor(company, wish, now) is None:
+        reasons.add("no date to count from")
+    return frozenset(reasons | _again(company, wish, now))
+
+
+def _again(company: Company, wish: Wish, now: int) -> set[str]:
+    """Whoever was inside before comes again only as `reenter` has it (SPEC 4)."""
+    earlier, policy = company.runs_of(wish.sop, wish.relation), wish.sop.plan.reenter
+    if any(run.is_open for run in earlier):
+        return {"already inside"}
+    if not earlier:
+        return set()
+    if policy == "never":
+        return {"re-entry never"}
+    over = earlier[-1].closed + (policy if isinstance(policy, int) else 0)
+    if now < over:
+        if wish.gate == "own":
+            company.waits[wish.sop.plan.key, wish.relation.customer] = over
+        return {"re-entry too soon"}
+    if wish.gate == "own" and not wish.sop.plan.is_for_new and not earlier[-1].rule_was_false:
+        return {"entry rule true since the last end"}
+    return set()
+
+
+def refuse(company: Company, wish: Wish, reasons: frozenset[str], now: int) -> None:
+    """One more refusal of this subject."""
+    member = wish.relation.member if wish.sop.plan.is_for_new else ""
+    company.refusals.append(Refusal(now, wish.sop.plan.key, member, wish.relation.customer, reasons))
+
+
+def anchor(company: Company, wish: Wish, entered: int) -> int | None:
+    """The instant from which the steps count; None if it lies in an attribute that holds no date."""
+    kind = wish.sop.plan.anchor
+    if kind == "added":
+        return wish.relation.known_since // 1000 * 1000
+    if kind == "event" and wish.event is not None:
+        return wish.event.at
+    if not isinstance(kind, tuple):
+        return entered
+    day = rules.as_date(company.customer(wish.relation.customer).attributes.get(kind[1]))
+    return None if day is None else wish.sop.calendar.instant(day, dt.time(0))
+
+
+def _enroll(company: Company, wish: Wish, now: int) -> Run:
+    early, about = wish.sop.plan.early, subjects.outside(company, wish.sop, wish.relation, now)
+    inherits = wish.gate != "own" and early is not None
+    signals = [one.number for one in company.signals if one.customer == wish.relation.customer]
+    entered = now if wish.entered is None else wish.entered
+    return enroll(
+        company, wish.sop, wish.relation, now,
+        cause=wish.cause, chain=wish.chain, anchor=anchor(company, wish, entered), entered=entered,
+        inherited=rules.holding(early, about) if inherits else NONE,
+        after_signal=max(signals, default=0) if wish.signal is None else wish.signal,
+    )  # fmt: skip
+
+
+def enroll(
+    company: Company, sop: Sop, relation: Relation, now: int, *, cause: str, chain: Cause, anchor: int, entered: int,
+    inherited: frozenset[rules.Literal] = NONE, after_signal: int = 0,
+) -> Run:  # fmt: skip
+    """A new run, with the steps that are past already known as missed (D3)."""
+    earlier = company.runs_of(sop, relation)
+    dues = sop.calendar.dues(anchor, entered)
+    unknown = len(dues) - 1 if sop.plan.is_stepwise else 0
+    before, dues = sop.calendar.at_entry(dues[: len(dues) - unknown], entered)
+    key = sop.plan.key
+    run = Run(
+        number=len(company.runs) + 1, sop=sop, relation=relation, run_no=1 + len(earlier), cause=cause,
+        chain=Cause(chain.hop, (*chain.chain, key)), anchor=anchor, entered=entered, dues=[*dues, *[NEVER] * unknown],
+        before_entry=before, learned=now, inherited=inherited, after_signal=after_signal,
+    )  # fmt: skip
+    company.runs.append(run)
+    company.told(run, now, f"enters ({cause})")
+    return run
