@@ -16,11 +16,24 @@ Called by the handlers of cards. What its pushes make of it is their own decisio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from machines import reasons
 from machines.calendar import HOUR_MS, MINUTE_MS, Instant
 from machines.effects import AlertOperator, DispatchEffect, TellPushes
-from machines.events import CardAnswered, CardEvent, PushExpired, PushRefused, PushRequested, ResultSent
+from machines.events import (
+    Claimed,
+    Created,
+    Doubtful,
+    Emptied,
+    ExpireDue,
+    PushExpired,
+    PushRefused,
+    PushRequested,
+    ResultSent,
+    TaskRefused,
+    Throttled,
+)
 from machines.fsm import Callback, Guard, Run, Transition, build, each
 
 PLANNED, HANDING, UNSURE, HANDED = "planned", "handing", "unsure", "handed"
@@ -33,6 +46,36 @@ OUT = (HANDING, UNSURE, HANDED)
 DUPLICATE_CHECK_MS = 4 * HOUR_MS
 """The longest time for which WeCom keeps the same message from being delivered twice (WeCom 5.7)."""
 _MARGIN_MS = 10 * MINUTE_MS
+
+CardOutcome = Literal["done", "reached", "not_reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class CardAnswered:
+    """The member pressed a button that settles the card. `at`: the click's CreateTime."""
+
+    name: ClassVar[str] = "answered"
+    outcome: CardOutcome
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardPutOff:
+    """The member pressed `later`."""
+
+    name: ClassVar[str] = "put_off"
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtOver:
+    """The time in which the same card may be sent once more without a second one is over (WeCom 5.7)."""
+
+    name: ClassVar[str] = "doubt_over"
+
+
+CardEvent = (
+    Claimed | Created | TaskRefused | Throttled | Doubtful | ExpireDue | Emptied | CardAnswered | CardPutOff | DoubtOver
+)
 
 
 @dataclass(frozen=True, slots=True)

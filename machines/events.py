@@ -392,36 +392,3 @@ DispatchEvent = (
     Claimed | Created | Delivered | CodeUsed | TaskRefused | Throttled | Doubtful | LookedUp | Polled
     | StopWanted | ExpireDue | CancelAnswered | Reread | Emptied | Resolved
 )  # fmt: skip
-
-
-# -- of a card (a dispatch that speaks to a member: remind, call) ----------------------------------------------------
-
-CardOutcome = Literal["done", "reached", "not_reached"]
-
-
-@dataclass(frozen=True, slots=True)
-class CardAnswered:
-    """The member pressed a button that settles the card. `at`: the click's CreateTime."""
-
-    name: ClassVar[str] = "answered"
-    outcome: CardOutcome
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class CardPutOff:
-    """The member pressed `later`."""
-
-    name: ClassVar[str] = "put_off"
-
-
-@dataclass(frozen=True, slots=True)
-class DoubtOver:
-    """The time in which the same card may be sent once more without a second one is over (WeCom 5.7)."""
-
-    name: ClassVar[str] = "doubt_over"
-
-
-CardEvent = (
-    Claimed | Created | TaskRefused | Throttled | Doubtful | ExpireDue | Emptied | CardAnswered | CardPutOff | DoubtOver
-)

@@ -13,15 +13,19 @@ from email.policy import HTTP
 from itertools import takewhile
 from typing import Any
 
-from machines.calendar import HOUR_MS, MINUTE_MS, Instant
+from machines.calendar import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from sopd.sandbox import chance
 from sopd.sandbox.asks import Ask, Call, Reply
+from sopd.sandbox.cards import BUTTONS
 from sopd.sandbox.records import Media, Member, StaffMessage
 from sopd.sandbox.refusals import Refusal
 from sopd.sandbox.world import World
 
 _MOST_PER_MINUTE, _MOST_PER_HOUR = 30, 1_000
 _MOST_ADDRESSEES = 1_000
+_MOST_LINES = 6
+#: How long the duplicate check looks back, seconds: unless asked otherwise, and at most.
+_DUPLICATE_S, _MOST_DUPLICATE_S = 1_800, 4 * 3_600
 _TASK_ID = re.compile(r"[A-Za-z0-9_@-]{1,128}")
 #: Longest upload per kind, bytes (96484 of 2024-07-22).
 _LONGEST_FILE = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
@@ -47,11 +51,32 @@ def message_send(world: World, ask: Ask) -> Reply:
     bad = [userid for userid, member in reached.items() if member not in good]
     if not good:
         raise Refusal(81013, "user & party & tag all invalid")
+    reply: Reply = {"invaliduser": "|".join(bad).lower(), "invalidparty": "", "invalidtag": ""}
+    if (msgid := _sent_before(world, ask, good, body)) is not None:
+        return {"msgid": msgid, **reply}
+    reached_now = [member for member in good if _has_room(world, member, ask.now)]
+    card = body.get("template_card")
+    if card is not None and card["card_type"] == BUTTONS:
+        reply["response_code"] = world.hand_card(card, [member.userid for member in reached_now], now=ask.now)
     msgid = f"app{chance.name(world.seed, 'app message', world.ordinal('app message'), size=10)}"
-    for member in good:
-        if _has_room(world, member, ask.now):
-            world.staff_messages.append(StaffMessage(msgid, member.userid, ask.now, body))
-    return {"msgid": msgid, "invaliduser": "|".join(bad).lower(), "invalidparty": "", "invalidtag": ""}
+    for member in reached_now:
+        world.staff_messages.append(StaffMessage(msgid, member.userid, ask.now, body))
+    return {"msgid": msgid, **reply}
+
+
+def update_template_card(world: World, ask: Ask) -> Reply:
+    """Change a card by a code that works once: buttons into a text, or the whole card (WeCom 5.7)."""
+    if ask.number("agentid") != world.config.agent_id:
+        raise Refusal(301002, "no privilege for this agentid")
+    button, card = ask.fields.get("button"), ask.fields.get("template_card")
+    replaced = button.get("replace_name") if isinstance(button, dict) else None
+    if (replaced is None) == (card is None):
+        raise Refusal(40058, "missing button.replace_name or template_card")
+    if card is not None:
+        _check_card(card)
+    members = ask.ids("userids", most=_MOST_ADDRESSEES)
+    world.change_card(ask.text("response_code"), members, replaced=replaced, shown=card, now=ask.now)
+    return {"invaliduser": []}
 
 
 def user_get(world: World, ask: Ask) -> Reply:
@@ -100,9 +125,34 @@ def _message(ask: Ask) -> dict[str, Any]:
             raise Refusal(40058, f"missing {kind}.{name}")
         if len(value) > longest:
             raise Refusal(45002, f"{kind}.{name} size out of limit")
-    if kind == "template_card" and not _TASK_ID.fullmatch(str(body.get("task_id", ""))):
-        raise Refusal(42014, "invalid task_id")
+    if kind == "template_card":
+        _check_card(body)
     return {"msgtype": kind, kind: body}
+
+
+def _check_card(card: Any) -> None:
+    """What a card with buttons must have (WeCom 5.7)."""
+    if not isinstance(card, dict) or not isinstance(card.get("card_type"), str):
+        raise Refusal(40058, "missing template_card.card_type")
+    if not _TASK_ID.fullmatch(str(card.get("task_id", ""))):
+        raise Refusal(42014, "invalid task_id")
+    if card["card_type"] != BUTTONS:
+        return
+    buttons, lines = card.get("button_list"), card.get("horizontal_content_list", [])
+    if not isinstance(buttons, list) or not 1 <= len(buttons) <= _MOST_LINES or len(lines) > _MOST_LINES:
+        raise Refusal(40035, f"a card has 1 to {_MOST_LINES} buttons and at most {_MOST_LINES} lines")
+    if not all(isinstance(one, dict) and one.get("text") and one.get("key") for one in buttons):
+        raise Refusal(42017, "a button needs a text and a key")
+
+
+def _sent_before(world: World, ask: Ask, members: list[Member], body: dict[str, Any]) -> str | None:
+    """The message that the duplicate check finds: the very same one to these members, within the interval."""
+    if ask.number("enable_duplicate_check", 0) != 1:
+        return None
+    interval = min(ask.number("duplicate_check_interval", _DUPLICATE_S), _MOST_DUPLICATE_S) * SECOND_MS
+    wanted = {member.userid for member in members}
+    recent = takewhile(lambda message: ask.now - message.at < interval, reversed(world.staff_messages))
+    return next((one.msgid for one in recent if one.member in wanted and one.body == body), None)
 
 
 def _addressees(world: World, touser: str) -> list[str]:
@@ -135,6 +185,7 @@ def _uploaded(ask: Ask) -> bytes:
 _NO_USER: Mapping[str, Any] = {"department": [], "order": [], "is_leader_in_dept": [], "direct_leader": []}
 CALLS: Mapping[str, Call] = {
     "/cgi-bin/message/send": Call(message_send),
+    "/cgi-bin/message/update_template_card": Call(update_template_card, {"invaliduser": []}),
     "/cgi-bin/user/get": Call(user_get, _NO_USER),
     "/cgi-bin/media/upload": Call(media_upload),
     "/cgi-bin/getcallbackip": Call(getcallbackip, {"ip_list": []}),

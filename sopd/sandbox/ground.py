@@ -14,18 +14,23 @@ from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.letters import Mailbox, PostHabits, event_xml
 from sopd.sandbox.quotas import QuotaBook
 from sopd.sandbox.records import (
+    Card,
     Customer,
     MassSend,
     Media,
     Member,
     Pair,
     Relation,
+    ResponseCode,
     StaffMessage,
     Tag,
     TagGroup,
     WelcomeCode,
 )
 from sopd.sandbox.refusals import ImpossibleDeed
+
+# What an event carries and is not told apart by: chances must not hang on it.
+_SECRET = ("WelcomeCode", "State", "ResponseCode")
 
 
 class Ground:
@@ -56,6 +61,9 @@ class Ground:
         self.welcome_codes: dict[str, WelcomeCode] = {}
         self.media: dict[str, Media] = {}
         self.staff_messages: list[StaffMessage] = []
+        #: Cards by task id and member, and the codes by which they can be changed.
+        self.cards: dict[Pair, Card] = {}
+        self.response_codes: dict[str, ResponseCode] = {}
         self._ordinals: Counter[tuple[object, ...]] = Counter()
 
     def ordinal(self, *key: object) -> int:
@@ -92,12 +100,12 @@ class Ground:
         """Two-way, not ended, and of an active member inside the scope."""
         return relation.is_open and self.members[relation.member].is_visible
 
-    def emit(self, event: str, *fields: tuple[str, str], now: Instant) -> None:
+    def emit(self, event: str, *fields: tuple[str, str], now: Instant, sender: str = "sys") -> None:
         """Write the callback of one event. Its chances hang on the event and its ordinal, not on other events."""
-        entity = "/".join([event, *(value for name, value in fields if name not in ("WelcomeCode", "State"))])
+        entity = "/".join([event, *(value for name, value in fields if name not in _SECRET)])
         key = f"{entity}#{self.ordinal('event', entity)}"
         pad = chance.between(1, 32, self.seed, "pad", key)
-        self.mailbox.post(key, event_xml(self.config.corp_id, event, fields, now, pad), now)
+        self.mailbox.post(key, event_xml(self.config.corp_id, event, fields, now, pad, sender), now)
 
     def emit_contact(self, change: str, relation: Relation, *extra: tuple[str, str], now: Instant) -> None:
         """Write a change_external_contact event, unless its member is outside the app's sight (WeCom 0.3)."""

@@ -31,6 +31,7 @@ DEEDS: Mapping[str, Callable[..., object]] = {
     "tag": World.member_tags,
     "untag": World.member_untags,
     "confirm": World.member_confirms,
+    "click": World.member_clicks,
     "send_own": World.member_sends_own,
 }
 

@@ -40,14 +40,17 @@ class Letter:
     attempts: int = 0
 
 
-def event_xml(corp_id: str, event: str, fields: Iterable[tuple[str, str]], at: Instant, pad: int = 0) -> bytes:
+def event_xml(
+    corp_id: str, event: str, fields: Iterable[tuple[str, str]], at: Instant, pad: int = 0, sender: str = "sys"
+) -> bytes:
     """The inner XML of one event, in the order of WeCom's examples (WeCom 3).
 
-    `fields` follow `Event`; empty values are left out, as WeCom does with State, WelcomeCode and Source.
+    `sender` is the member whose click it tells of, else the system. `fields` follow `Event`; empty values are left
+    out, as WeCom does with State, WelcomeCode and Source.
     With `pad` in 1..32 spaces are added before the closing tag so that the encrypted message needs exactly that
     padding: a receiver that strips only 16-byte paddings is found out.
     """
-    head = f"<xml>{_element('ToUserName', corp_id)}{_element('FromUserName', 'sys')}"
+    head = f"<xml>{_element('ToUserName', corp_id)}{_element('FromUserName', sender)}"
     head += f"<CreateTime>{at // 1000}</CreateTime>{_element('MsgType', 'event')}{_element('Event', event)}"
     body = (head + "".join(_element(name, value) for name, value in fields if value)).encode()
     tail = b"</xml>"

@@ -15,7 +15,7 @@ from itertools import islice
 
 from machines.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Instant
 from sopd.sandbox import chance
-from sopd.sandbox.records import MassSend
+from sopd.sandbox.records import Card, MassSend
 from sopd.sandbox.refusals import ImpossibleDeed
 from sopd.sandbox.world import World
 
@@ -53,6 +53,9 @@ class Plan:
     #: Per task: never confirmed, or confirmed only after 2 to 30 hours instead of within 2 to 90 minutes.
     silent: float = 0.1
     slow: float = 0.2
+    #: Per card: put off once before it is done; per phone task: nobody answers.
+    puts_off: float = 0.15
+    unanswered: float = 0.3
     #: Per member and day: a personal mass send to up to three customers.
     own_sends: float = 0.02
 
@@ -81,6 +84,7 @@ class Population:
         self._starts_at = world.began_at if starts_at is None else starts_at
         self._agenda: list[Errand] = []
         self._noticed = 0
+        self._cards_noticed = 0
         self._verbs: dict[str, Callable[[Errand], object]] = self._deeds()
         self._settle_in()
         self._imagine()
@@ -170,7 +174,8 @@ class Population:
             self._intend_later(added_at, self._lifetime(), "member_delete", member, customer)
 
     def _notice_tasks(self) -> None:
-        """Decide for every new task of the API when each of its members will confirm it, if ever."""
+        """Decide for every new task of the API when each of its members will confirm it, if ever; so for cards."""
+        self._notice_cards()
         if self._noticed == len(self.world.tasks):
             return
         fresh = list(islice(self.world.tasks.values(), self._noticed, None))
@@ -190,6 +195,34 @@ class Population:
         at = max(task.ready_at, task.created_at + self._between(*span, "confirms", member, nth))
         heapq.heappush(self._agenda, Errand(at, f"confirm/{member}/{nth}", "confirm", member, "", task.msgid))
 
+    def _notice_cards(self) -> None:
+        fresh = list(islice(self.world.cards.values(), self._cards_noticed, None))
+        self._cards_noticed += len(fresh)
+        for card in fresh:
+            self._expect_click(card)
+
+    def _expect_click(self, card: Card) -> None:
+        """Which button the member will press and when, if ever. A click on a button that is gone comes to nothing."""
+        nth = self.world.ordinal("card of", card.member)
+        mood = chance.roll(self.world.seed, "card mood", card.member, nth)
+        if mood < self.plan.silent:
+            return
+        key = self._choice(card, nth)
+        if key is None:
+            return
+        slow = mood < self.plan.silent + self.plan.slow
+        span = (2 * HOUR_MS, 30 * HOUR_MS) if slow else (2 * MINUTE_MS, 90 * MINUTE_MS)
+        at = card.sent_at + self._between(*span, "clicks", card.member, nth)
+        heapq.heappush(self._agenda, Errand(at, f"click/{card.member}/{nth}", key, card.member, "", card.task_id))
+
+    def _choice(self, card: Card, nth: int) -> str | None:
+        keys = card.keys
+        if "later" in keys and self._happens(self.plan.puts_off, "puts off", card.member, nth):
+            return "later"
+        if "not_reached" in keys and self._happens(self.plan.unanswered, "unanswered", card.member, nth):
+            return "not_reached"
+        return keys[0] if keys else None
+
     def _deeds(self) -> dict[str, Callable[[Errand], object]]:
         world = self.world
         return {
@@ -204,6 +237,7 @@ class Population:
             "transfer": lambda e: world.transfer(e.member, e.detail, e.customer, now=e.at),
             "confirm": lambda e: world.member_confirms(e.detail, e.member, now=e.at),
             "own_send": self._own_send,
+            **dict.fromkeys(("done", "later", "reached", "not_reached"), self._click),
         }
 
     def _add(self, errand: Errand, *, half: bool) -> None:
@@ -217,6 +251,9 @@ class Population:
         friends = sorted(row.customer for row in self.world.pairs_of_member[errand.member].values() if row.is_open)
         ranked = sorted(friends, key=lambda customer: chance.roll(self.world.seed, "own send", errand.key, customer))
         self.world.member_sends_own(errand.member, ranked[:3], "周末愉快", now=errand.at)
+
+    def _click(self, errand: Errand) -> None:
+        self.world.member_clicks(errand.member, errand.detail, errand.verb, now=errand.at)
 
     def _intend(self, at: Instant, verb: str, member: str, customer: str = "", detail: str = "") -> Instant:
         self._agenda.append(Errand(at, f"{verb}/{member}/{customer}/{detail}", verb, member, customer, detail))

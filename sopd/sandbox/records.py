@@ -173,3 +173,31 @@ class StaffMessage:
     member: str
     at: Instant
     body: dict[str, Any]
+
+
+@dataclass
+class Card:
+    """A template card with buttons at one member: what it shows now, and what he pressed."""
+
+    task_id: str
+    member: str
+    sent_at: Instant
+    shown: dict[str, Any]
+    #: The text that stands for the buttons once an update took them away; None while they can be pressed.
+    replaced: str | None = None
+    #: (instant, key of the button)
+    clicks: list[tuple[Instant, str]] = field(default_factory=list)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The buttons that can be pressed."""
+        return () if self.replaced is not None else tuple(one["key"] for one in self.shown["button_list"])
+
+
+@dataclass
+class ResponseCode:
+    """Good for one update of one card (WeCom 5.7)."""
+
+    card: Card
+    issued_at: Instant
+    used_at: Instant | None = None

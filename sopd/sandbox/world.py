@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sopd.sandbox.cards import Cards
 from sopd.sandbox.contacts import Contacts
 from sopd.sandbox.records import Pair
 from sopd.sandbox.sending import Sending
 from sopd.sandbox.tagging import Tagging
 
 
-class World(Contacts, Tagging, Sending):
+class World(Contacts, Tagging, Sending, Cards):
     """One enterprise: members, customers, tags, tasks, callbacks and books."""
 
     def account(self) -> dict[Pair, dict[str, Any]]:
@@ -31,6 +32,7 @@ class World(Contacts, Tagging, Sending):
             "ended": sum(relation.ended_at is not None for relation in relations),
             "tasks": sum(task.creator is None for task in self.tasks.values()),
             "own_sends": sum(task.creator is not None for task in self.tasks.values()),
+            "cards": len(self.cards),
             "messages": sum(len(page.messages) for page in self.books.pages.values()),
             "welcomes": sum(len(page.welcomes) for page in self.books.pages.values()),
             "letters_waiting": len(self.mailbox.waiting),

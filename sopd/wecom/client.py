@@ -195,14 +195,35 @@ class WeCom:
         content.check_content(ENDPOINTS["send_welcome"].path, text, attachments)
         self._calls.tell("send_welcome", Request(body={"welcome_code": code, **content.message(text, attachments)}))
 
-    def send_app_message(self, user_ids: Sequence[str], notice: notices.Notice) -> notices.Receipt:
-        """Tell members something, each the same. 81013 = nobody of them can be told."""
+    def send_app_message(
+        self, user_ids: Sequence[str], notice: notices.Notice, *, once_in_ms: int = 0
+    ) -> notices.Receipt:
+        """Tell members something, each the same. 81013 = nobody of them can be told.
+
+        `once_in_ms` (at most 4 h): WeCom does not deliver the very same message again within that time, so a call whose
+        answer was lost may be repeated with it.
+        """
         self._at_most("send_app_message", "the list of members", user_ids)
         notice.check(ENDPOINTS["send_app_message"].path)
         body = {"touser": "|".join(user_ids), "agentid": self._agent_id, **notice.wire()}
+        if once_in_ms:
+            body |= {"enable_duplicate_check": 1, "duplicate_check_interval": once_in_ms // SECOND_MS}
         return self._calls.ask(
             "send_app_message", Request(body=body), lambda reply: notices.read_receipt(reply, user_ids)
         )
+
+    def update_card(self, user_id: str, response_code: str, shown: str | notices.ButtonNotice) -> None:
+        """Change a card at its member: a text that replaces the buttons, or a whole new card.
+
+        A response code, of the card's receipt or of a click, works once and for a day at least (WeCom 5.7).
+        """
+        body: dict[str, Any] = {"userids": [user_id], "agentid": self._agent_id, "response_code": response_code}
+        if isinstance(shown, str):
+            body["button"] = {"replace_name": shown}
+        else:
+            shown.check(ENDPOINTS["update_card"].path)
+            body["template_card"] = shown.wire()["template_card"]
+        self._calls.tell("update_card", Request(body=body))
 
     def upload_media(self, kind: media.Kind, filename: str, data: bytes) -> media.Media:
         """Upload a file for welcomes and mass sends (not for Moments)."""

@@ -60,6 +60,8 @@ ENDPOINTS: dict[str, Endpoint] = {
         # The code lives 20 s: a longer wait could only hear that it is over.
         Endpoint("send_welcome", "POST", _EXTERNAL + "send_welcome_msg", Retry.CREATE, 3.0),
         Endpoint("send_app_message", "POST", "/cgi-bin/message/send", Retry.CREATE, max_items=1000),
+        # A response code works once: repeating the call can do no harm, and may hear that it has worked (WeCom 5.7).
+        Endpoint("update_card", "POST", "/cgi-bin/message/update_template_card", Retry.WRITE_IDEMPOTENT),
         # A second upload costs bandwidth, nothing else.
         Endpoint("upload_media", "POST", "/cgi-bin/media/upload", Retry.WRITE_IDEMPOTENT, 60.0),
     )

@@ -68,13 +68,17 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class ButtonNotice:
-    """A card with buttons; a click comes back as template_card_event with `task_id`, unique per app."""
+    """A card with buttons; a click comes back as template_card_event with `task_id`, unique per app.
+
+    `text` stands below the title (`sub_title_text`), `lines` are names with values.
+    """
 
     task_id: str
     title: str = field(repr=False)
     buttons: tuple[Button, ...]
     description: str = field(default="", repr=False)
     lines: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (name, value)
+    text: str = field(default="", repr=False)
 
     def check(self, path: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_@-]{1,128}", self.task_id):
@@ -86,6 +90,7 @@ class ButtonNotice:
                 raise ContentTooLong(path, f"the list of {name}", len(entries), _MOST_LINES, "entries")
         for button in self.buttons:
             within(path, "a button's key", button.key, 1024)
+        within(path, "the card's text", self.text, TEXT_BYTES)
 
     def wire(self) -> dict[str, Any]:
         card: dict[str, Any] = {
@@ -94,6 +99,8 @@ class ButtonNotice:
             "main_title": {"title": self.title, "desc": self.description},
             "button_list": [{"text": each.text, "style": each.style, "key": each.key} for each in self.buttons],
         }
+        if self.text:
+            card["sub_title_text"] = self.text
         if self.lines:
             card["horizontal_content_list"] = [{"keyname": name, "value": value} for name, value in self.lines]
         return {"msgtype": "template_card", "template_card": card}

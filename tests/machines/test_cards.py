@@ -9,17 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines import push, reasons
-from machines.cards import DUPLICATE_CHECK_MS, FINAL, OUT, STATES, TABLE, CardDecision, CardFacts, decide, may_repeat
+from machines.cards import (
+    DUPLICATE_CHECK_MS,
+    FINAL,
+    OUT,
+    STATES,
+    TABLE,
+    CardAnswered,
+    CardDecision,
+    CardEvent,
+    CardFacts,
+    CardPutOff,
+    DoubtOver,
+    decide,
+    may_repeat,
+)
 from machines.effects import AlertOperator, TellPushes
 from machines.errors import IllegalEvent
 from machines.events import (
-    CardAnswered,
-    CardEvent,
-    CardPutOff,
     Claimed,
     Created,
     Doubtful,
-    DoubtOver,
     Emptied,
     ExpireDue,
     PushExpired,

@@ -17,7 +17,7 @@ from sopd.wecom import WeCom
 from sopd.wecom.callbacks import CallbackEvent, parse
 from sopd.wecom.content import Link, MassSend, content_hash
 from sopd.wecom.errors import ConfigurationError, WeComError, WeComFailure
-from sopd.wecom.notices import TextNotice
+from sopd.wecom.notices import Button, ButtonNotice, TextNotice
 from sopd.wecom.sends import CreateType, SendStatus
 
 T0 = 1_767_225_600_000
@@ -159,3 +159,21 @@ def test_a_wrong_secret_is_tried_once() -> None:
             meeting.client.follow_users()
 
     assert meeting.stage.gateway.served == served + 1, "five wrong tries would block the whole address for an hour"
+
+
+def test_a_card_is_pressed_changed_once_and_not_sent_twice(meeting: Meeting) -> None:
+    card = ButtonNotice("sopd-1-1", "Follow up Mei", (Button("Done", "done"),), "Care", (("By", "18:00"),), "Hello")
+    first = meeting.client.send_app_message(["alice"], card, once_in_ms=4 * 3_600_000)
+    again = meeting.client.send_app_message(["alice"], card, once_in_ms=4 * 3_600_000)
+
+    meeting.world.member_clicks("alice", "sopd-1-1", "done", now=T0)
+    meeting.stage.step(T0)
+    click = meeting.events[-1]
+    meeting.client.update_card("alice", click.raw["ResponseCode"], "Done")
+
+    assert first.msgid == again.msgid
+    assert (click.event, click.user_id, click.raw["TaskId"]) == ("template_card_event", "alice", "sopd-1-1")
+    assert meeting.world.cards["sopd-1-1", "alice"].replaced == "Done"
+    with pytest.raises(WeComError) as used:
+        meeting.client.update_card("alice", click.raw["ResponseCode"], card)
+    assert used.value.errcode == 42016
