@@ -41,6 +41,8 @@ RETRY = "retry"
 OPERATOR = "by operator"
 COULD_NOT_STOP = "could not stop"
 TASK_OUT = "task is out"
+HANDED_OVER = "handed over"
+OWNER_MOVED = "owner"
 
 # -- why a member is not nagged (D19)
 TASK_NAGGED = "task nagged three times"
@@ -53,6 +55,9 @@ LATER_STEP_FIRED = "a later step has fired"
 # -- what a due step did, for the journal
 FIRED = "fired"
 WAITS_FOR_PUSH = "waits for the open push"
+ON_REPLY = "on_reply"
+WAITS_FOR_ANSWER = "waits for an answer"
+ANSWERED = "answered"
 
 # -- how an enrollment ends (SPEC 8)
 NORMAL_END = "normal end"
@@ -138,12 +143,17 @@ TEXTS: dict[str, Text] = {
     OPERATOR: Text("an operator cancelled the task", "运营取消了任务"),
     COULD_NOT_STOP: Text("sent after the end: the member had the task already", "结束后仍被发出:成员已持有任务"),
     TASK_OUT: Text("its task is out, WeCom's answer decides", "任务已下发,以企业微信结果为准"),
+    HANDED_OVER: Text("waiting for the member who takes the customer over", "等待接手客户的成员"),
+    OWNER_MOVED: Text("another member acts for the customer now", "已改由其他成员跟进该客户"),
     TASK_NAGGED: Text("the member was reminded of this task three times already", "该任务已提醒过成员三次"),
     MEMBER_NAGGED: Text("the member was reminded three times today already", "今天已提醒过该成员三次"),
     ALREADY_SENT: Text("it was sent", "已发送"),
     LATER_STEP_FIRED: Text("a later step has fired, and order is kept", "后续步骤已执行,不能打乱顺序"),
     FIRED: Text("the step's push was made", "已生成推送"),
     WAITS_FOR_PUSH: Text("the previous push must settle first", "等待上一步推送完结"),
+    WAITS_FOR_ANSWER: Text("the next step waits for the customer's answer", "等待客户回复后进入下一步"),
+    ANSWERED: Text("the customer answered, and the next step counts from that", "客户已回复,下一步从回复时起算"),
+    ON_REPLY: Text("the customer's answer did what the step says", "客户的回复触发了本步的回复动作"),
     NORMAL_END: Text("every step is done", "全部步骤已完成"),
     EARLY_END: Text("the early-end rule became true", "满足提前结束条件"),
     MANUAL_END: Text("ended by an operator", "运营手动结束"),
@@ -183,7 +193,7 @@ TEXTS: dict[str, Text] = {
     CARD_UNKNOWN: Text("nobody knows whether the member got the card", "无法确认成员是否收到卡片"),
     PACE: Text("the member gets no more cards at once than WeCom delivers", "按企业微信的送达上限分批发给成员"),
 }
-_TAKES_DETAIL = (SAME_CONTENT, WELCOME_USED_BY, REFUSED_BY_WECOM)
+_TAKES_DETAIL = (SAME_CONTENT, WELCOME_USED_BY, REFUSED_BY_WECOM, OWNER_MOVED)
 
 
 def with_detail(reason: str, detail: object) -> str:

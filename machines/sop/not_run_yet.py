@@ -26,10 +26,6 @@ def not_run_yet(sop: Sop) -> tuple[Problem, ...]:
 def _frame(sop: Sop) -> Iterator[Problem]:
     if sop.kind != "new_customer":
         yield _later(("kind",), sop.kind, "new_customer")
-    if sop.strategy != "relative":
-        yield _later(("strategy",), sop.strategy, "relative")
-    if sop.pace != "anchored":
-        yield _later(("pace",), sop.pace, "anchored")
     if sop.anchor not in ("entry", "added"):
         yield _later(("anchor",), "this anchor", "entry and added")
     if sop.entry.reenter != "never":

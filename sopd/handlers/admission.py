@@ -153,13 +153,14 @@ def lead_in(program: Program, missed: frozenset[int], greeting: str | None) -> W
 def _row(entrant: Entrant, run_no: int, now: Instant) -> dict[str, object]:
     """A run that has no step left is looked at once more by itself: its end shall not come before the welcomes."""
     begun, sop, times = entrant.begun, entrant.sop, entrant.times
-    index = schedule.next_index(sop.program, entrant.taken.state)
-    due_at = times.dues[index] if index is not None else None if entrant.greets else now
+    ahead = schedule.at_entry(sop.program, times, entrant.taken.state, now, is_open=entrant.greets)
+    has_steps = schedule.next_index(sop.program, entrant.taken.state) is not None
+    due_at = ahead.due_at if has_steps or entrant.greets else now
     return {
         "sop_id": sop.sop_id, "version_id": sop.version_id, "subject_id": begun.relation_id, "run_no": run_no,
         "customer_id": begun.customer_id, "relation_id": begun.relation_id, "member_id": begun.member_id,
         "state": entrant.taken.state, "anchor_at": begun.began_at, "entered_at": begun.began_at,
-        "cause": begun.cause, "due_at": due_at, "mass_at": schedule.mass_at(sop.program, times, index),
+        "cause": begun.cause, "due_at": due_at, "mass_at": ahead.mass_at, "counts_from": ahead.counts_from,
     }  # fmt: skip
 
 

@@ -15,18 +15,19 @@ from machines.enrollment import SETTLING, Decision, Facts
 from machines.events import EnrollmentEvent, PushCancelled, PushesSettled
 from machines.push import PushFacts
 from machines.sop import Program
-from sopd.handlers import dispatches, moves, pushes
+from sopd.handlers import dispatches, moves, pushes, stepwise
 from sopd.handlers.admission import Begun, admit
 from sopd.handlers.app import App
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.moves import Move
+from sopd.handlers.stepwise import answered
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries import sops
 from sopd.store.queries.enrollments import OpenPush, Run
 
-__all__ = ["Begun", "admit", "end", "pushes_settled"]
+__all__ = ["Begun", "admit", "answered", "end", "pushes_settled"]
 
 
 @lru_cache(maxsize=4096)
@@ -38,6 +39,7 @@ def decide(state: str, event: EnrollmentEvent, program: Program, facts: Facts) -
 def pushes_settled(tx: Transaction, app: App, ids: Iterable[int]) -> Consequences:
     """After pushes of these enrollments settled: a step that waited falls due now, `settling` comes to its normal end.
 
+    With `pace: stepwise` the settlement starts the next step's clock, in a paused SOP too.
     In a paused SOP the normal end waits for `resume` (D23). A task that needs an operator counts as settled (D20).
     """
     runs = [run for run in queries.lock(tx, ids) if run.state == SETTLING or run.due_at is None]
@@ -46,9 +48,11 @@ def pushes_settled(tx: Transaction, app: App, ids: Iterable[int]) -> Consequence
         return NOTHING
     left = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
     facts = {run.id: pushes.facts_of(left.get(run.id, ())) for run in runs}
-    queries.release_waiting(
-        tx, [run.id for run in runs if run.state != SETTLING and facts[run.id].open_push == "none"]
-    )
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    free = [run for run in runs if run.state != SETTLING and facts[run.id].open_push == "none"]
+    single = [run for run in free if programs[run.version_id].pace == "stepwise"]
+    queries.release_waiting(tx, [run.id for run in free if programs[run.version_id].pace != "stepwise"])
+    stepwise.settled(tx, app, [run for run in single if facts[run.id] == Facts()])
     tx.after_commit(lambda: app.ring("fire"))
     return _settle(tx, app, [run for run in runs if run.state == SETTLING], facts)
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from machines.calendar import Instant
 from machines.effects import SettlePush
 from machines.enrollment import ENDS, SETTLING, Facts
-from machines.events import PushEvent, PushOvertaken, PushSkipped, StepDue
+from machines.events import PushEvent, PushOvertaken, PushSkipped, StepDue, Timeliness
 from machines.push import PushFacts
 from machines.reasons import OVERTAKEN
 from machines.sop import Program
-from sopd.handlers import moves, pushes, schedule
+from sopd.handlers import moves, pushes, schedule, stepwise
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.happened import NOTHING, Consequences
@@ -30,9 +31,12 @@ from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import sops
+from sopd.store.queries import stepwise as stepwise_queries
 from sopd.store.queries.enrollments import OpenPush, Run
 
 NOTHING_OPEN = Facts()
+Missed = Literal["skip", "catch_up"]
+"""What `resume` does about moments that passed: all are passed over, or all but the latest."""
 
 
 def fire_due(app: App, *, limit: int = 1000) -> int:
@@ -63,9 +67,9 @@ def _set_aside(app: App, run_id: int, reason: str) -> None:
 
 
 def fire(
-    tx: Transaction, app: App, runs: Sequence[Run], until: Instant, *, as_paused: bool = False
+    tx: Transaction, app: App, runs: Sequence[Run], until: Instant, *, missed: Missed | None = None
 ) -> Consequences:
-    """Take the steps of locked runs that fell due by `until`. `as_paused`: `resume` passes over all of them.
+    """Take the steps of locked runs that fell due by `until`. `missed`: they did so while their SOP was paused.
 
     A run behind its last step is due only to be looked at: it ends if nothing of it is open.
     """
@@ -73,23 +77,31 @@ def fire(
     runs = [run for run in runs if run.state != SETTLING]
     if done:
         queries.clear_dues(tx, done)
-    return Consequences(settled=frozenset(done)) + (_walk_on(tx, app, runs, until, as_paused) if runs else NOTHING)
+    return Consequences(settled=frozenset(done)) + (_walk_on(tx, app, runs, until, missed) if runs else NOTHING)
 
 
-def _walk_on(tx: Transaction, app: App, runs: Sequence[Run], until: Instant, as_paused: bool) -> Consequences:
+def _walk_on(
+    tx: Transaction, app: App, runs: Sequence[Run], until: Instant, missed: Missed | None
+) -> Consequences:
     programs = app.programs.all(tx, [run.version_id for run in runs])
+    days = stepwise.quota_days(tx, programs, runs)
     open_by_run = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
     made: list[Move] = []
     told: list[pushes.Told] = []
-    for like, alike in _groups(programs, runs, open_by_run).items():
+    counted: list[int] = []
+    for like, alike in _groups(programs, runs, open_by_run, days).items():
         program = programs[like.version_id]
-        taken = walk(program, like.state, _events(program, like, until, as_paused, tx.now), like.facts)
-        move = _move(program, like, alike[0], taken, tx.now)
+        taken = walk(program, like.state, _events(program, like, until, missed, tx.now), like.facts)
+        move, counts = _move(program, like, alike[0], taken, tx.now)
         made += [move.of(run) for run in alike]
+        counted += [run.id for run in alike if counts]
         if taken.settle is not None:
             told += [one for run in alike for one in _give_way(open_by_run.get(run.id, ()), taken.settle)]
     pushes.tell(tx, told)  # of these runs the next step has just been decided on: nothing waits for the settlement
-    return moves.write(tx, app, made)
+    happened = moves.write(tx, app, made)
+    if counted:
+        stepwise_queries.count_from(tx, counted, tx.now)
+    return happened
 
 
 class Like(NamedTuple):
@@ -100,20 +112,27 @@ class Like(NamedTuple):
     times: Schedule
     due_at: Instant | None
     facts: Facts
+    quota_on: date | None
 
 
 def _groups(
-    programs: Mapping[int, Program], runs: Sequence[Run], open_by_run: Mapping[int, Sequence[OpenPush]]
+    programs: Mapping[int, Program],
+    runs: Sequence[Run],
+    open_by_run: Mapping[int, Sequence[OpenPush]],
+    days: Mapping[int, date],
 ) -> dict[Like, list[Run]]:
     groups: defaultdict[Like, list[Run]] = defaultdict(list)
     for run in runs:
-        times = schedule.of(programs[run.version_id], run.anchor_at, run.entered_at)
+        quota_on = days.get(run.id)
+        times = schedule.of_run(programs[run.version_id], run, quota_on)
         facts = pushes.facts_of(open_by_run[run.id]) if run.id in open_by_run else NOTHING_OPEN
-        groups[Like(run.version_id, run.state, times, run.due_at, facts)].append(run)
+        groups[Like(run.version_id, run.state, times, run.due_at, facts, quota_on)].append(run)
     return groups
 
 
-def _events(program: Program, like: Like, until: Instant, as_paused: bool, now: Instant) -> tuple[StepDue, ...]:
+def _events(
+    program: Program, like: Like, until: Instant, missed: Missed | None, now: Instant
+) -> tuple[StepDue, ...]:
     """The steps due by `until`, up to the first that is on time. The row's own due counts for the first of them."""
     first, times = schedule.next_index(program, like.state), like.times
     if first is None:
@@ -121,18 +140,35 @@ def _events(program: Program, like: Like, until: Instant, as_paused: bool, now: 
     events: list[StepDue] = []
     for index in range(first, len(program.steps)):
         due_at = like.due_at if index == first and like.due_at is not None else times.dues[index]
-        if due_at > until:
+        if due_at is None or due_at > until:
             break
-        timeliness = "paused" if as_paused else schedule.timeliness(program, times, index, due_at, now)
+        timeliness = _timeliness(program, times, index, due_at, missed, now)
         events.append(StepDue(program.steps[index].id, timeliness))
         if timeliness == "on_time":
             break
-    return tuple(events)
+    return _but_the_latest(events) if missed == "catch_up" else tuple(events)
 
 
-def _move(program: Program, like: Like, run: Run, taken: Walk, now: Instant) -> Move:
+def _timeliness(
+    program: Program, times: Schedule, index: int, due_at: Instant, missed: Missed | None, now: Instant
+) -> Timeliness:
+    if missed is None:
+        return schedule.timeliness(program, times, index, due_at, now)
+    return "before_entry" if index in times.missed else "paused"
+
+
+def _but_the_latest(events: Sequence[StepDue]) -> tuple[StepDue, ...]:
+    """`catch_up`: the latest of the missed steps fires, those before it are passed over (SPEC 12)."""
+    latest = max((place for place, event in enumerate(events) if event.timeliness == "paused"), default=None)
+    return tuple(events) if latest is None else (*events[:latest], StepDue(events[latest].step_id))
+
+
+def _move(program: Program, like: Like, run: Run, taken: Walk, now: Instant) -> tuple[Move, bool]:
+    """What becomes of the run, and whether its stepwise clock counts from now: then the step it stands at was skipped.
+
+    A stepwise run whose step fired waits for its settlement, and no due is known.
+    """
     index, times = schedule.next_index(program, taken.state), like.times
-    due_at = None if index is None or taken.waits else times.dues[index]
     made = [new_push(program, times, run.id, step, now, skipped=reason) for step, reason in taken.passed]
     if taken.fired:
         waited = None if taken.passed else like.due_at
@@ -143,10 +179,19 @@ def _move(program: Program, like: Like, run: Run, taken: Walk, now: Instant) -> 
     if taken.waits and index is not None:
         detail["waits"] = program.steps[index].id
     kind = "end" if taken.state in ENDS else "wait" if taken.waits else "step"
+    counts = index is not None and _skipped_singly(program, taken)
+    if index is not None and counts:
+        times = schedule.only(program, index, schedule.after(program, index, now, like.quota_on))
+    due_at = None if index is None or taken.waits else times.dues[index]
     mass_at = schedule.mass_at(program, times, index)
-    return Move(
+    move = Move(
         run, kind, taken.state, taken.reason, due_at, mass_at, pushes=tuple(made), effects=taken.ends, detail=detail
     )
+    return move, counts
+
+
+def _skipped_singly(program: Program, taken: Walk) -> bool:
+    return program.pace == "stepwise" and bool(taken.passed) and not taken.fired and not taken.waits
 
 
 def _give_way(unsettled: Sequence[OpenPush], settle: SettlePush) -> list[pushes.Told]:

@@ -84,11 +84,11 @@ def claimants(tx: Transaction, app: App, keys: Sequence[Key]) -> Mapping[Key, li
         program = programs[run.version_id]
         if not schedule.is_known(program, run.state):
             continue
-        times = schedule.of(program, run.anchor_at, run.entered_at)
+        times = schedule.of_run(program, run)
         first = schedule.next_index(program, run.state)
         for step in program.steps[first:] if first is not None else ():
             key = (run.sop_id, step.id, run.customer_id)
             due_at = times.dues[step.index]
-            if key in found and step.index not in times.missed and due_at <= tx.now:
+            if due_at is not None and key in found and step.index not in times.missed and due_at <= tx.now:
                 found[key].append(Claimant(due_at, run.entered_at, run.id, None, userid))
     return found

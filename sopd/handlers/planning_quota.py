@@ -180,14 +180,14 @@ def _runs(
         if row.id in mine or not schedule.is_known(program, row.state):
             continue
         first = schedule.next_index(program, row.state)
-        times = schedule.of(program, row.anchor_at, row.entered_at)
+        times = schedule.of_run(program, row)
         step = schedule.next_mass_step(program, times, first)
-        if step is None or not _is_today(program, max(times.dues[step.index], now), now):
+        if step is None or not _is_today(program, max(times.due(step.index), now), now):
             continue
         found.append(
             Contender(
                 0, row.id, row.sop_id, row.customer_id, row.relation_id, row.member_id, program, step,
-                times.dues[step.index],
+                times.due(step.index),
             )
         )  # fmt: skip
     return found
@@ -201,7 +201,7 @@ def _able(tx: Transaction, app: App, contenders: Sequence[Contender], wanted: Se
     """Those whose other checks pass now (D10). Muting concerns the customer, so the candidates have passed it."""
     if not contenders:
         return []
-    able = queries.able_members(tx, [one.member_id for one in contenders])
+    able = queries.able_relations(tx, [one.relation_id for one in contenders])
     holds = conditions(
         tx, [(place, one.relation_id, one.step.only_if) for place, one in enumerate(contenders)]
     )
@@ -211,7 +211,7 @@ def _able(tx: Transaction, app: App, contenders: Sequence[Contender], wanted: Se
     return [
         one
         for place, one in enumerate(contenders)
-        if one.member_id in able and holds[place] and _may_claim(one, held, claimants, claimed)
+        if one.relation_id in able and holds[place] and _may_claim(one, held, claimants, claimed)
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from machines.calendar import Instant, instant_of, local_date
 from machines.enrollment import ENDS, ENROLLED, SETTLING
@@ -122,13 +122,53 @@ def of_run(program: Program, run: Dated, quota_on: date | None = None) -> Schedu
     """
     if program.pace != "stepwise" or run.state == ENROLLED:
         return of(program, run.anchor_at, run.entered_at + run.anchor_moves_ms)
-    index = next_index(program, run.state)
+    index, due_at = next_index(program, run.state), run.due_at
+    if index is not None and due_at is None and run.counts_from is not None:
+        due_at = after(program, index, run.counts_from, quota_on, waits=run.waits_reply)
+    return only(program, index, due_at)
+
+
+def only(program: Program, index: int | None, due_at: Instant | None) -> Schedule:
+    """The schedule of which no more than one step's due is known."""
     dues: list[Instant | None] = [None] * len(program.steps)
     if index is not None:
-        dues[index] = run.due_at
-        if run.due_at is None and run.counts_from is not None:
-            dues[index] = after(program, index, run.counts_from, quota_on, waits=run.waits_reply)
+        dues[index] = due_at
     return Schedule(tuple(dues))
+
+
+class Next(NamedTuple):
+    """What a run waits for: its next step's due, its next mass send's, and what the stepwise clock counts from."""
+
+    due_at: Instant | None = None
+    mass_at: Instant | None = None
+    counts_from: Instant | None = None
+
+
+def at_entry(program: Program, times: Schedule, state: str, now: Instant, *, is_open: bool = False) -> Next:
+    """What a run that has just been led to `state` over the steps behind it waits for.
+
+    `is_open`: a step fired at entry (a welcome) and has not settled, so a stepwise run waits for that.
+    """
+    index = next_index(program, state)
+    if index is None:
+        return Next()
+    if program.pace != "stepwise" or times.dues[index] is not None:
+        return Next(times.dues[index], mass_at(program, times, index))
+    return Next() if is_open else counted(program, index, now, None, now)
+
+
+def counted(
+    program: Program, index: int, counts_from: Instant, quota_on: date | None, now: Instant, *, waits: bool = False
+) -> Next:
+    """What a stepwise run waits for, of whose last step's settlement we know since `now`.
+
+    Waiting for that is never late: what would have been due by then goes out now, outside quiet hours and on a day the
+    SOP allows. The other arguments are those of `after`.
+    """
+    due_at = after(program, index, counts_from, quota_on, waits=waits)
+    if due_at < now:
+        due_at = earliest_send(now, program.timetable, local_date(due_at, program.timetable.zone))
+    return Next(due_at, mass_at(program, only(program, index, due_at), index), counts_from)
 
 
 def after(
@@ -148,15 +188,6 @@ def longest_wait(program: Program, index: int) -> int:
     """For how long an answer to this step is waited for, in ms; 0: it is not (`wait: reply, at_most`)."""
     written = program.steps[index].written
     return 0 if written.wait is None or written.at_most is None else milliseconds(written.at_most)
-
-
-def not_before(program: Program, due_at: Instant, now: Instant) -> Instant:
-    """The due of a stepwise step whose predecessor's settlement was learned at `now`: waiting for that is never late.
-
-    What would have been due by then may go out at once, outside quiet hours and on a day the SOP allows.
-    """
-    timetable = program.timetable
-    return due_at if due_at >= now else earliest_send(now, timetable, local_date(due_at, timetable.zone))
 
 
 def next_index(program: Program, state: str) -> int | None:

@@ -68,7 +68,7 @@ def _skip_pushes(tx: Transaction, ids: Sequence[int]) -> Consequences:
 
 def _pass_over(tx: Transaction, app: App, runs: Sequence[Run], until: Instant) -> Consequences:
     """Runs go on behind the moments that passed; one that came to its end meanwhile ends now."""
-    return firing.fire(tx, app, runs, until, as_paused=True) if runs else NOTHING
+    return firing.fire(tx, app, runs, until, missed="skip") if runs else NOTHING
 
 
 def _stop(tx: Transaction, app: App, job: JobRow, sop_id: int) -> int:

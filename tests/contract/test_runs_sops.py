@@ -94,7 +94,7 @@ def test_a_start_refuses_by_line_what_this_version_does_not_run(company: TestCom
 def test_a_running_sop_takes_no_version_that_cannot_run(company: TestCompany) -> None:
     company.start(CARE)
 
-    faults = faults_of(company, CARE.replace("kind: new_customer", "kind: new_customer\npace: stepwise"))
+    faults = faults_of(company, CARE + "goal: {when: {lost: true}, within: 7d}\n")
 
     assert faults
     assert company.rows("select count(*) from sop_version") == [(1,)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from machines.calendar import Instant
 from machines.facts import Attribute
 from machines.sop import Program
 from sopd.handlers import schedule
@@ -88,6 +89,9 @@ def test_what_was_due_before_its_predecessor_was_known_to_have_settled_goes_out_
     weekdays = stepwise(calendar="weekdays")
     saturday = at("2026-03-07 11:00")
 
-    assert schedule.not_before(weekdays, at("2026-03-06 10:00"), at("2026-03-06 18:00")) == at("2026-03-06 18:00")
-    assert schedule.not_before(weekdays, at("2026-03-06 10:00"), saturday) == at("2026-03-09 11:00")
-    assert schedule.not_before(weekdays, at("2026-03-09 10:00"), saturday) == at("2026-03-09 10:00")
+    def due(settled: str, known: Instant) -> str | None:
+        return local(schedule.counted(weekdays, 1, at(settled), None, known).due_at)
+
+    assert due("2026-03-04 09:00", at("2026-03-06 18:00")) == "2026-03-06 18:00"
+    assert due("2026-03-04 09:00", saturday) == "2026-03-09 11:00"
+    assert due("2026-03-06 09:00", saturday) == "2026-03-09 10:00"

@@ -24,6 +24,7 @@ from sopd.handlers.app import App, Company, Programs
 from sopd.handlers.consequences import follow
 from sopd.handlers.welcomes import Begun
 from sopd.store import Store
+from sopd.store.queries import dispatches as task_queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.tables import Customer, Member, Relation, RelationTag, Tag
 from tests.support.factories import add, all_rows
@@ -216,7 +217,7 @@ class TestCompany:
         return task
 
     def sent(self, relation: SimpleNamespace, step: str, when: Instant | None = None) -> None:
-        """WeCom reports this push as sent."""
+        """WeCom reports this push as sent, now or at `when`."""
         self.told(relation, step, ResultSent(when or self.now), when)
 
     def told(self, relation: SimpleNamespace, step: str, event: PushEvent, when: Instant | None = None) -> None:
@@ -228,5 +229,6 @@ class TestCompany:
             decision = pushes.decide(row.state, event, PushFacts(task="open"))
             happened = pushes.tell(tx, [pushes.Told(row, decision)])
             if decision.state == "sent":
+                task_queries.note_sent(tx, [(push.id, when or self.now)])
                 pushes.release(tx, self.app, (), {push.id: when or self.now})
             follow(tx, self.app, happened)

@@ -162,13 +162,17 @@ def open_pushes(tx: Transaction, ids: Iterable[int]) -> list[OpenPush]:
 
 
 def write(tx: Transaction, rows: Sequence[Written]) -> set[int]:
-    """Write decisions, each guarded by the revision it was made on; returns the ids that took them."""
+    """Write decisions, each guarded by the revision it was made on; returns the ids that took them.
+
+    Whatever a stepwise run counted from is behind it then; what it counts from now is written by `stepwise`.
+    """
     if not rows:
         return set()
     given = tx.table(columns_of(Written), rows)
     written = tx.rows(
         "update enrollment set state = n.state, due_at = n.due_at, mass_at = n.mass_at, parked_at = n.parked_at,"
-        " closed_at = n.closed_at, reason = n.reason, ended_by = n.ended_by, rev = enrollment.rev + 1"
+        " closed_at = n.closed_at, reason = n.reason, ended_by = n.ended_by, counts_from = null, waits_reply = false,"
+        " rev = enrollment.rev + 1"
         f" from {given.sql} n"
         " where enrollment.id = n.id and enrollment.rev = n.rev and enrollment.closed_at is null"
         " returning enrollment.id",

@@ -19,7 +19,7 @@ class Owner(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """What planning looks at of an enrollment, open or not."""
+    """What planning looks at of an enrollment, open or not. `handover_until`: only where the row is locked."""
 
     id: int
     sop_id: int
@@ -32,6 +32,11 @@ class RunFacts(NamedTuple):
     entered_at: int
     closed_at: int | None
     reason: str | None
+    anchor_moves_ms: int
+    due_at: int | None
+    counts_from: int | None
+    waits_reply: bool
+    handover_until: int | None = None
 
 
 class Wanted(NamedTuple):
@@ -62,7 +67,7 @@ class Rival(NamedTuple):
 
 _RUN = (
     "e.id, e.sop_id, e.version_id, e.customer_id, e.relation_id, e.member_id, e.state, e.anchor_at, e.entered_at,"
-    " e.closed_at, e.reason"
+    " e.closed_at, e.reason, e.anchor_moves_ms, e.due_at, e.counts_from, e.waits_reply"
 )
 
 
@@ -109,8 +114,8 @@ def lock_runs(tx: Transaction, enrollment_ids: Iterable[int]) -> dict[int, RunFa
     """These enrollments, locked, ended ones too."""
     given = tx.ids(sorted(set(enrollment_ids)))
     rows = tx.rows(
-        f"select {_RUN} from enrollment e where id in (select id from {given.sql} g) order by id"
-        f"{tx.for_update('e')}",
+        f"select {_RUN}, (select r.handover_until from relation r where r.id = e.relation_id) from enrollment e"
+        f" where id in (select id from {given.sql} g) order by id{tx.for_update('e')}",
         given.params,
     )
     return {row[0]: RunFacts(*row) for row in rows}
@@ -179,11 +184,14 @@ def rival_runs(tx: Transaction, customer_ids: Iterable[int], until: int) -> list
     return [RunFacts(*row) for row in rows]
 
 
-def able_members(tx: Transaction, member_ids: Iterable[int]) -> set[int]:
-    """Those of these members that may send to customers."""
-    given = tx.ids(sorted(set(member_ids)))
-    rows = tx.rows(f"select id from member where id in (select id from {given.sql} g) and can_send and in_scope",
-                   given.params)  # fmt: skip
+def able_relations(tx: Transaction, relation_ids: Iterable[int]) -> set[int]:
+    """Those of these relations whose members may send to customers, and that are not being handed over."""
+    given = tx.ids(sorted(set(relation_ids)))
+    rows = tx.rows(
+        "select r.id from relation r join member m on m.id = r.member_id and m.can_send and m.in_scope"
+        f" where r.id in (select id from {given.sql} g) and r.handover_until is null",
+        given.params,
+    )
     return {row[0] for row in rows}
 
 
