@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from sopd import collector, intake, jobs, lookup, outbox, planner, relay, sweep
+from sopd import collector, intake, jobs, lookup, outbox, planner, relay, signals, sweep
 from sopd.activity import Activity
 from sopd.handlers.app import App
 from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
@@ -39,6 +39,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop("welcome", "fast", outbox.run_fast, ("outbox_fast",)),
     Loop("intake", "work", intake.run_once, ("intake", "reread")),
     Loop("sweep", "work", sweep.run_once, ("sweep",)),
+    Loop("signals", "work", signals.run_once, ("signals",)),
     Loop("fire", "work", planner.fire_once, ("fire",)),
     Loop("plan", "work", planner.plan_once, ("plan",)),
     Loop("relay", "work", relay.run_once, ("relay",)),

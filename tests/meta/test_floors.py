@@ -29,11 +29,11 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "machines.diagram machines.graph machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "
-        "sopd.activity sopd.holidays sopd.definitions",
+        "sopd.activity sopd.holidays sopd.definitions sopd.incoming",
         "sopd.store sopd.wecom sopd.broker",
         "sopd.handlers",
         "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.nagger sopd.cards sopd.outbox "
-        "sopd.reconcile sopd.initialise sopd.jobs",
+        "sopd.reconcile sopd.initialise sopd.signals sopd.jobs",
         "sopd.actors",
         "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
         "sopd.bootstrap sopd.web.app",
