@@ -26,8 +26,6 @@ def not_run_yet(sop: Sop) -> tuple[Problem, ...]:
 def _frame(sop: Sop) -> Iterator[Problem]:
     if sop.kind != "new_customer":
         yield _later(("kind",), sop.kind, "new_customer")
-    if sop.anchor not in ("entry", "added"):
-        yield _later(("anchor",), "this anchor", "entry and added")
     if sop.entry.reenter != "never":
         yield _later(("entry", "reenter"), "re-entry", "never")
     if sop.quota_full == "remind":

@@ -235,7 +235,7 @@ def test_new_customer_programme_runs() -> None:
 def test_what_does_not_run_yet_is_listed_by_place() -> None:
     assert check(Sop.model_validate(FULL)) == ()
     assert [problem.path for problem in not_run_yet(Sop.model_validate(FULL))] == [
-        ("kind",), ("pace",), ("anchor",), ("entry", "reenter"), ("goal",),
+        ("kind",), ("entry", "reenter"), ("goal",),
         ("entry", "when", "all", 1, "not"), (*("steps", 2), "only_if"), ("early_end", "when", "any", 1),
         (*S0, "by"), *((*S1, "attachments", place) for place in (0, 2, 3, 4)),
         ("early_end", "flow_to"), ("early_end", "set"),
@@ -243,7 +243,6 @@ def test_what_does_not_run_yet_is_listed_by_place() -> None:
     timed = sop(kind="nurture", strategy="timed", quota_full="remind", steps=[step(on="2026-12-24", at="10:00")])
     assert not_run_yet(timed) == (
         Problem(("kind",), "nurture is not run by this version yet; it runs new_customer"),
-        Problem(("strategy",), "timed is not run by this version yet; it runs relative"),
         Problem(("quota_full",), "remind is not run by this version yet; it runs {defer: 3d} and skip"),
     )
 
