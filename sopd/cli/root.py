@@ -25,6 +25,7 @@ SECTIONS = {
         "sop": Entry("sop:sop", "Definitions: lint, diff, apply, start, pause, resume, stop, look at."),
         "enrollment": Entry("enrollment:enrollment", "Runs of customers through SOPs: list, tell the story, end."),
         "customer": Entry("customer:customer", "Customers: list, show, tag, mute."),
+        "member": Entry("member:member", "Members: who can send to customers, and who cannot and why."),
         "push": Entry("push:push", "Pushes: one step for one customer, and why it is where it is."),
         "dispatch": Entry("dispatch:dispatch", "Tasks given to members: list, show, resolve what is in doubt."),
         "inbox": Entry("inbox:inbox", "Callbacks from WeCom: list, handle once more."),
