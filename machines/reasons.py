@@ -56,7 +56,6 @@ LATER_STEP_FIRED = "a later step has fired"
 FIRED = "fired"
 WAITS_FOR_PUSH = "waits for the open push"
 ON_REPLY = "on_reply"
-ON_REPLY = "on_reply"
 WAITS_FOR_ANSWER = "waits for an answer"
 ANSWERED = "answered"
 
@@ -154,7 +153,6 @@ TEXTS: dict[str, Text] = {
     WAITS_FOR_PUSH: Text("the previous push must settle first", "等待上一步推送完结"),
     WAITS_FOR_ANSWER: Text("the next step waits for the customer's answer", "等待客户回复后进入下一步"),
     ANSWERED: Text("the customer answered, and the next step counts from that", "客户已回复,下一步从回复时起算"),
-    ON_REPLY: Text("the customer's answer did what the step says", "客户的回复触发了本步的回复动作"),
     ON_REPLY: Text("the customer's answer did what the step says", "客户的回复触发了本步的回复动作"),
     NORMAL_END: Text("every step is done", "全部步骤已完成"),
     EARLY_END: Text("the early-end rule became true", "满足提前结束条件"),
