@@ -1,4 +1,4 @@
-"""Which of a member's slots the owner's due pushes go into, and when members may be nagged (SPEC 7.4, D12, D19).
+"""Which of a member's slots the owner's due pushes go into (SPEC 7.4, D12).
 
 A slot opens with its first push and lasts the `every` of the SOP that opened it. All SOPs of an owner share its slots:
 a SOP fills a slot up to its own `size`, counting everybody already in it. Slots of one owner never overlap. Whole
@@ -12,14 +12,11 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from machines.calendar import (
-    HOUR_MS,
     MINUTE_MS,
     Instant,
-    QuietHours,
-    end_of_day,
     local_date,
     local_datetime,
     local_time,
@@ -32,10 +29,6 @@ CUSTOMERS_PER_TASK = 10_000
 """WeCom 5.1, add_msg_template: at most so many customers in one call."""
 SLOW_MINUTES = frozenset({0, 30})
 """WeCom 1.3: pushes to staff are slow at these minutes of the hour."""
-NAGS_PER_DAY = 3
-NAG_GAP_MS = 2 * HOUR_MS
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -128,29 +121,6 @@ def creation_minute(
             return at
         at += MINUTE_MS - at % MINUTE_MS
     return opens_at
-
-
-def next_nag_at(last_asked_at: Instant, nags_that_day: int, quiet: QuietHours, zone: str) -> Instant:
-    """The earliest instant at which a silent member may be nagged again (D19), for a due column.
-
-    `last_asked_at` is when the member was last told of any unconfirmed task (its creation or a nag), `nags_that_day`
-    the member's nags on that local day. Two hours lie between two reminders; after three the next day begins.
-    """
-    at = last_asked_at + NAG_GAP_MS
-    if nags_that_day >= NAGS_PER_DAY:
-        at = max(at, end_of_day(local_date(last_asked_at, zone), zone))
-    return quiet.end_after(at, zone)
-
-
-def nag_allowed(now: Instant, nags_today: int, quiet: QuietHours, zone: str) -> bool:
-    """True if a member with so many nags on this local day, over all tasks, may get one more now (D19)."""
-    return nags_today < NAGS_PER_DAY and not quiet.contains(now, zone)
-
-
-def pick_nags(unconfirmed: Iterable[tuple[Instant, Key]], nags_today: int) -> tuple[Key, ...]:
-    """The tasks to nag a member for, given (created_at, key) of each: newest first, as many as the day allows (D19)."""
-    newest = sorted(unconfirmed, key=lambda task: task[0], reverse=True)
-    return tuple(key for _, key in newest[: max(0, NAGS_PER_DAY - nags_today)])
 
 
 def _rank(load: Load, *, by_size: bool) -> tuple[int, int, Instant]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from sopd import collector, intake, jobs, lookup, outbox, planner, relay, signals, sweep
+from sopd import collector, intake, jobs, lookup, nagger, outbox, planner, relay, signals, sweep
 from sopd.activity import Activity
 from sopd.handlers.app import App
 from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
@@ -45,6 +45,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop("relay", "work", relay.run_once, ("relay",)),
     Loop("lookup", "work", lookup.run_once, ("lookup",)),
     Loop("collect", "work", collector.run_once, ("collect",)),
+    Loop("nag", "work", nagger.run_once, ("nag",)),
     Loop("outbox", "work", outbox.run_once, ("outbox",)),
     Loop("jobs", "work", jobs.run_once, ("jobs",)),
 )

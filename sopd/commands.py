@@ -118,6 +118,30 @@ class ResolveDispatch:
 
 
 @dataclass(frozen=True)
+class RemindDispatch:
+    """Have the member of an unconfirmed task reminded of it now (D19)."""
+
+    dispatch_id: int
+    who: str
+
+
+@dataclass(frozen=True)
+class CancelDispatch:
+    """Stop a task that is not confirmed yet; its pushes end `cancelled: by operator` (D15)."""
+
+    dispatch_id: int
+    who: str
+
+
+@dataclass(frozen=True)
+class RetryPushes:
+    """Plan pushes anew that failed, expired, were skipped or cancelled while their runs go on."""
+
+    push_ids: tuple[int, ...]
+    who: str
+
+
+@dataclass(frozen=True)
 class ReplayInbox:
     """Handle these stored callbacks once more (set-aside ones included)."""
 
@@ -144,6 +168,9 @@ Command = (
     | MuteCustomer
     | TagRelation
     | ResolveDispatch
+    | RemindDispatch
+    | CancelDispatch
+    | RetryPushes
     | ReplayInbox
     | RetrySetAside
 )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from machines import dispatch
 from machines.calendar import Instant
 from machines.dispatch import FINAL, DispatchFacts, cancel_is_overdue
-from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, UNKNOWN
+from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, REQUESTED, UNKNOWN
 from machines.effects import (
     AlertOperator,
     CancelTask,
@@ -81,6 +81,8 @@ class Task:
     confirmed_at: Instant | None
     settled_at: Instant | None
     stop_at: Instant | None
+    nags: int
+    nag_at: Instant | None
     polls: int
     memory: Memory
     words: list[PushEvent] = field(default_factory=list)
@@ -107,6 +109,8 @@ class Task:
         if decision.reason or decision.state != self.state:
             self.reason = decision.reason
         self.state = decision.state
+        if self.state != REQUESTED:
+            self.nag_at = None
         if self.is_over:
             self.act_at = self.lease_until = None
             self.settled_at = now

@@ -17,6 +17,7 @@ from machines.backoff import next_poll
 from machines.calendar import SECOND_MS, Instant
 from machines.dispatch.life import PLANNED, REQUESTED, SENDING, UNCERTAIN
 from machines.events import Created, Throttled
+from machines.nags import next_nag_at
 from sopd.handlers import dispatches, refusals, sending_checks, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -166,7 +167,11 @@ def _made(task: Task, made: MadeTask, now: Instant) -> bool:
 
 
 def asked(task: Task, msgid: str, now: Instant) -> None:
-    """The task is known to exist: when its results are read first (WeCom 5.3), or at once if it is to be stopped."""
+    """The task is known to exist: when its results are read first (WeCom 5.3), or at once if it is to be stopped.
+
+    From now on its member may be nagged (D19).
+    """
     task.msgid, task.requested_at, task.lease_until, task.memory.tries = msgid, now, None, 0
     if task.state == REQUESTED:
+        task.nag_at = next_nag_at(now, task.nags)
         task.look_again(next_poll(now, created_at=now, until=task.row.expires_at) or now)

@@ -234,7 +234,7 @@ def _twin(task: Task, at: Instant, size: int) -> dict[str, object]:
     row = task.row
     same = {name: getattr(row, name) for name in ("member_id", "sop_id", "version_id", "step_id", "channel")}
     return same | {
-        "content_hash": row.content_hash, "reason": REISSUE, "send_at": at, "slot_at": at, "nags": row.nags,
+        "content_hash": row.content_hash, "reason": REISSUE, "send_at": at, "slot_at": at, "nags": task.nags,
         "expires_at": row.expires_at, "reissue_of": row.id, "size": size,
     }  # fmt: skip
 

@@ -31,7 +31,7 @@ class StoredWindows:
             tx.run(
                 "insert into wecom_window (path, until_at, hits, hit_at, reason) values (?, ?, 1, ?, ?)"
                 " on conflict (path) do update set hits = wecom_window.hits + 1, reason = excluded.reason,"
-                " hit_at = excluded.hit_at, until_at ="
-                " case when wecom_window.until_at > excluded.until_at then wecom_window.until_at else excluded.until_at end",
+                " hit_at = excluded.hit_at, until_at = case when wecom_window.until_at > excluded.until_at"
+                " then wecom_window.until_at else excluded.until_at end",
                 (path, until, now, reason),
             )

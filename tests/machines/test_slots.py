@@ -1,4 +1,4 @@
-"""Slots of a member: who fits where, at which minute the task is made, and when a silent member is nagged."""
+"""Slots of a member: who fits where, and at which minute the task is made."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from machines.slots import (
     Placement,
     Slot,
     creation_minute,
-    nag_allowed,
-    next_nag_at,
-    pick_nags,
     place,
 )
 from machines.timetable import Timetable, earliest_send
@@ -214,33 +211,6 @@ def test_slow_minutes_are_those_of_the_local_clock() -> None:
     full_hour = instant_of(MONDAY, time(10), "Asia/Kathmandu")
 
     assert creation_minute(full_hour, full_hour + HOUR_MS, kathmandu) == full_hour + MINUTE_MS
-
-
-# -- nagging ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_silent_member_is_nagged_two_hours_after_the_last_reminder_outside_quiet_hours() -> None:
-    assert next_nag_at(at("10:00"), 0, NIGHT, SHANGHAI) == at("12:00")
-    assert next_nag_at(at("19:30"), 1, NIGHT, SHANGHAI) == at("08:00", TUESDAY)
-
-
-def test_after_three_nags_the_member_has_peace_until_tomorrow() -> None:
-    assert next_nag_at(at("14:00"), 3, NIGHT, SHANGHAI) == at("08:00", TUESDAY)
-    assert next_nag_at(at("14:00"), 3, QuietHours(), SHANGHAI) == at("00:00", TUESDAY)
-
-
-def test_three_nags_a_day_over_all_tasks_and_none_at_night() -> None:
-    assert nag_allowed(at("12:00"), 2, NIGHT, SHANGHAI)
-    assert not nag_allowed(at("12:00"), 3, NIGHT, SHANGHAI)
-    assert not nag_allowed(at("21:00"), 0, NIGHT, SHANGHAI)
-
-
-def test_the_newest_unconfirmed_tasks_are_nagged_first() -> None:
-    tasks = [(10, "old"), (30, "newest"), (20, "newer"), (5, "oldest")]
-
-    assert pick_nags(tasks, 0) == ("newest", "newer", "old")
-    assert pick_nags(tasks, 2) == ("newest",)
-    assert pick_nags(tasks, 3) == pick_nags(tasks, 9) == pick_nags([], 0) == ()
 
 
 # -- what always holds ------------------------------------------------------------------------------------------------

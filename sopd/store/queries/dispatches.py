@@ -37,6 +37,7 @@ class TaskRow(NamedTuple):
     stop_at: int | None
     reissue_of: int | None
     nags: int
+    nag_at: int | None
     polls: int
     memory: str | None
 
@@ -55,6 +56,8 @@ class Saved(NamedTuple):
     confirmed_at: int | None
     settled_at: int | None
     stop_at: int | None
+    nags: int
+    nag_at: int | None
     polls: int
     memory: str | None
 

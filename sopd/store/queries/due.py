@@ -14,6 +14,7 @@ _EARLIEST = {
     "plan": "select min(plan_at) from push where plan_at is not null",
     "outbox": "select min(act_at) from outbox where act_at is not null and {slow}",
     "outbox_fast": "select min(act_at) from outbox where act_at is not null and {fast}",
+    "nag": "select min(nag_at) from dispatch where nag_at is not null",
     "jobs": "select min(act_at) from job where act_at is not null",
 }
 
