@@ -7,7 +7,7 @@ checks of `machines.sop.checks` and the not-yet list read it. WeCom's figures as
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -204,6 +204,17 @@ def files_of(attachment: Attachment) -> Iterator[str]:
             yield miniprogram.cover
         case VideoAttachment(video=path) | FileAttachment(file=path):
             yield path
+
+
+def link_lines(attachments: Iterable[Attachment]) -> tuple[str, ...]:
+    """Links and pictures with an address as lines of text: so they go with a reminder to a member (SPEC 6)."""
+    lines = []
+    for one in attachments:
+        if isinstance(one, LinkAttachment):
+            lines.append(f"{one.link.title}: {one.link.url}")
+        elif isinstance(one, ImageAttachment) and one.image.url is not None:
+            lines.append(one.image.url)
+    return tuple(lines)
 
 
 def variables_in(text: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from machines.rules import Path
-from machines.sop.content import CHANNELS, LinkAttachment, kind_of, variables_in
+from machines.sop.content import CHANNELS, LinkAttachment, kind_of, link_lines, variables_in
 from machines.sop.definition import Sop, Step
+from machines.sop.variables import ALLOWED, is_known
 
 MOMENT_KEYS = ("day", "after", "next", "on")
 
@@ -107,7 +108,14 @@ def _text(path: Path, step: Step) -> Iterator[Problem]:
         yield Problem(here, f"{step.by} text has no per-customer variables: {{{{{variables[0]}}}}} would be sent as it "
                             "stands; take it out, or use `by: remind`")
     elif channel.variables and ("" in variables or step.text.count("{{") != len(variables)):
-        yield Problem(here, "has a variable that is not closed or has no name; write it as {{name}}")
+        yield Problem(here, "has a variable that is not closed or has no name; write it as {{customer}}")
+    elif step.by in ("remind", "call"):
+        for name in variables:
+            if not is_known(name):
+                yield Problem(here, f"{{{{{name}}}}} is unknown; allowed are {ALLOWED}")
+        size += sum(len(line.encode()) + 1 for line in link_lines(step.attachments))
+        if step.attachments and channel.bytes is not None and size > channel.bytes:
+            yield Problem(here, f"has {size} bytes with its links; {step.by} takes at most {channel.bytes}")
 
 
 def _attachments(path: Path, step: Step) -> Iterator[Problem]:

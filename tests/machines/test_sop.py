@@ -71,7 +71,7 @@ FULL = shape(
     kind="nurture", members=["alice", "bob"], owner="tagged_by", pace="stepwise", anchor={"attribute": "paid_on"},
     entry={"when": {"all": [{"tag": "x"}, {"not": {"silent": "14d"}}]}, "reenter": {"after": "30d"}},
     steps=[
-        step("a", by="call", text="call {{name}}", assign="member:bob", next="monday", at="09:30"),
+        step("a", by="call", text="call {{customer}}", assign="member:bob", next="monday", at="09:30"),
         step("b", wait="reply", at_most="7d", after="90m", attachments=[
             {"image": "a.png"}, {"link": {"title": "t", "url": "https://example.test/a", "picture": "https://e.test/p"}},
             {"miniprogram": {"title": "m", "appid": "wx1", "page": "p", "cover": "c.jpg"}}, {"video": "v.mp4"},
@@ -137,7 +137,12 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], tuple[Any, ...], str]] = [
     ("too many bytes to remind", {"steps": [step(by="remind", text="x" * 2049)]}, (*S0, "text"), "at most 2048"),
     ("too many characters", {"steps": [step(by="moment", text="x" * 2001)]}, (*S0, "text"), "2001 characters"),
     ("a variable in a mass send", {"steps": [step(text="Dear {{ name }}")]}, (*S0, "text"), "{{name}} would be sent"),
-    ("an open variable", {"steps": [step(by="remind", text="Dear {{name")]}, (*S0, "text"), "write it as {{name}}"),
+    ("an open variable", {"steps": [step(by="remind", text="Dear {{name")]}, (*S0, "text"), "as {{customer}}"),
+    ("an unknown variable", {"steps": [step(by="remind", text="Dear {{custmer}}")]}, (*S0, "text"),
+     "{{custmer}} is unknown; allowed are {{customer}}, {{member}} and {{attribute.NAME}}"),
+    ("an attribute without a name", {"steps": [step(by="call", text="{{attribute.}}")]}, (*S0, "text"), "is unknown"),
+    ("too many bytes with its links", {"steps": [step(by="remind", text="x" * 2000, attachments=[
+        {"link": {"title": "Guide", "url": f"https://example.test/{'a' * 40}"}}])]}, (*S0, "text"), "with its links"),
     ("attachments to a call", {"steps": [step(by="call", attachments=[{"image": "a.png"}])]}, (*S0, "attachments", 0),
      "call takes no image"),
     ("a mixed moment", {"steps": [step(by="moment", attachments=[{"image": "a.png"}, {"video": "a.mp4"}])]},
