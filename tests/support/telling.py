@@ -45,8 +45,8 @@ def history(
     for when, words in deeds:
         verb, *rest = words.split()
         no_person = verb in ("start", "pause", "resume", "stop", "down", "up")
-        member, customer, detail = ("", "", *rest, "")[:3] if no_person else (*rest, "", "")[:3]
-        member = "" if member == "-" else member
+        member, customer, *said = ["", "", *rest] if no_person else [*rest, ""]
+        member, detail = "" if member == "-" else member, " ".join(said).strip()
         made.append(Deed(at(f"2026-{when}"), verb, member, customer, detail))
     habits = {"alice": (10,), "bob": (10,)} | (habits or {})
     return History(START, START + days * DAY, sops, tuple(made), tuple(habits.items()), quota, later)

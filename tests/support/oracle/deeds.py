@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.oracle import follow, letters, operators, signals, tasks
+from tests.support.oracle import follow, handovers, letters, operators, resuming, signals, tasks
 from tests.support.oracle.company import Company
 from tests.support.oracle.history import Deed
 from tests.support.oracle.people import Relation
@@ -23,7 +23,7 @@ def _add(company: Company, deed: Deed, now: int, *, half: bool = False) -> None:
     if relation.friends or relation.half:
         return
     company.customer(deed.customer)
-    relation.source, relation.began, relation.half = deed.detail, now, half
+    relation.source, relation.began, relation.half, relation.add_way = deed.detail, now, half, 1
     relation.tags, relation.chatting, relation.friends = set(), False, not half
     letters.write(company, relation, now, code=not half)
 
@@ -35,11 +35,23 @@ def _confirm_half(company: Company, deed: Deed, now: int) -> None:
         letters.write(company, relation, now, code=not relation.chatting)
 
 
-def _delete(company: Company, deed: Deed, now: int) -> None:
+def _delete(company: Company, deed: Deed, now: int, by: str) -> None:
     relation = company.relation(deed.member, deed.customer)
     if relation.friends or relation.half:
         relation.friends, relation.half, relation.tags = False, False, set()
-        letters.write(company, relation, now)
+        letters.write(company, relation, now, ended_by=by)
+
+
+def _transfer(company: Company, deed: Deed, now: int) -> None:
+    """WeCom gives the customer to another member (7); tags stay behind. Whom the other knows already is no news."""
+    old, new = company.relation(deed.member, deed.customer), company.relation(deed.detail, deed.customer)
+    if old is new or not (old.friends or old.half):
+        return
+    _delete(company, deed, now, "transfer")
+    if not new.friends and not new.half:
+        new.friends, new.began, new.add_way, new.source = True, now, handovers.ALLOCATED, ""
+        new.tags, new.chatting = set(), False
+        letters.write(company, new, now)
 
 
 def _tag(company: Company, deed: Deed, now: int) -> None:
@@ -148,8 +160,9 @@ _DEEDS = {
     "add": _add,
     "half_add": lambda company, deed, now: _add(company, deed, now, half=True),
     "confirm_half": _confirm_half,
-    "customer_delete": _delete,
-    "member_delete": _delete,
+    "customer_delete": lambda company, deed, now: _delete(company, deed, now, "customer"),
+    "member_delete": lambda company, deed, now: _delete(company, deed, now, "member"),
+    "transfer": _transfer,
     "tag": _tag,
     "untag": _untag,
     "chat": _chat,
@@ -165,6 +178,6 @@ _DEEDS = {
     "attribute": _attribute,
     "start": lambda company, deed, now: operators.start(company, deed.detail, now),
     "pause": lambda company, deed, now: operators.pause(company, deed.detail, now),
-    "resume": lambda company, deed, now: operators.resume(company, deed.detail, now),
+    "resume": lambda company, deed, now: resuming.resume(company, deed.detail, now),
     "stop": lambda company, deed, now: operators.stop(company, deed.detail, now),
 }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.oracle import gates, rules, subjects
+from tests.support.oracle import gates, handovers, rules, subjects
 from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
+from tests.support.oracle.firing import pass_over
 from tests.support.oracle.people import Relation
 from tests.support.oracle.run import Push, Run, Sop
-
-#: The add_way of a relation that came by a transfer (WeCom 3.3): not a new customer.
-ALLOCATED = 202
 
 
 def admit(company: Company, relation: Relation, now: int, *, code: bool) -> list[News]:
@@ -33,20 +31,34 @@ def _is_meant(company: Company, sop: Sop, relation: Relation, now: int) -> bool:
     return (
         plan.is_for_new
         and relation.began // 1000 >= sop.started // 1000
-        and relation.add_way != ALLOCATED
+        and relation.add_way != handovers.ALLOCATED
         and (plan.members is None or relation.member in plan.members)
         and rules.holds(plan.entry, subjects.outside(company, sop, relation, now))
     )
 
 
+def admit_late(company: Company, sop: Sop, relation: Relation, now: int) -> list[News]:
+    """`resume` admits who was recorded while the SOP was paused: the createtime is the anchor, now the entry."""
+    if not relation.known or not _is_meant(company, sop, relation, now):
+        return []
+    wish = gates.Wish(sop, relation, "own", "resumed", OUTSIDE)
+    if reasons := gates.against(company, wish, now):
+        gates.refuse(company, wish, reasons, now)
+        return []
+    run = gates.enroll(
+        company, sop, relation, now, cause="resumed", chain=OUTSIDE, anchor=relation.began, entered=now
+    )
+    if run.steps[0].is_welcome:
+        pass_over(company, run, run.steps[0], "no welcome code", now)
+    return [News(run.customer, frozenset({f"sop {sop.plan.key}"}), cause=run.chain)]
+
+
 def _enroll(company: Company, wish: gates.Wish, now: int) -> Run:
     """The createtime is both anchor and entry (D2)."""
-    signals = [one.number for one in company.signals if one.customer == wish.relation.customer]
     began = wish.relation.began
     return gates.enroll(
-        company, wish.sop, wish.relation, now, cause=wish.cause, chain=OUTSIDE, anchor=began, entered=began,
-        after_signal=max(signals, default=0),
-    )  # fmt: skip
+        company, wish.sop, wish.relation, now, cause=wish.cause, chain=OUTSIDE, anchor=began, entered=began
+    )
 
 
 def _welcome(company: Company, runs: list[Run], relation: Relation, now: int, code: bool) -> None:

@@ -30,7 +30,7 @@ def _fire_run(company: Company, run: Run, now: int) -> bool:
         elif _is_late(run, step, now):
             pass_over(company, run, step, "late", now)
         else:
-            _fire_step(company, run, step, now)
+            fire_step(company, run, step, now)
     return moved
 
 
@@ -42,7 +42,7 @@ def pass_over(company: Company, run: Run, step: Step, reason: str, now: int) -> 
     company.told(run, now, f"{step.id}: skipped {reason}")
 
 
-def _fire_step(company: Company, run: Run, step: Step, now: int) -> None:
+def fire_step(company: Company, run: Run, step: Step, now: int) -> None:
     """At most one unsettled mass send: an unrequested predecessor is overtaken, one that is out is waited for."""
     before = run.open_push()
     if before is not None and before.is_out:
@@ -88,31 +88,47 @@ def go_on(company: Company, now: int) -> bool:
 
 
 def _count(company: Company, run: Run, now: int) -> bool:
+    """Once the step before has settled; and again when the answer comes that was waited for."""
     step = run.next_step()
     if not run.pushes or step is None or run.pushes[-1].is_unsettled:
         return False
-    last, known = run.pushes[-1], run.dues[step.index] != NEVER
+    known = run.dues[step.index] != NEVER
     if known and run.answer_until is None:
         return False
-    settled = last.sent_at if last.sent_at is not None and last.state == "sent" else last.settled_at
-    waits = last.step.waits if last.state == "sent" else None
-    answer = None if waits is None else _answer(company, run, last)
+    settled, waits = _settled(run.pushes[-1], now), _asks(run.pushes[-1])
+    answer = _answer(company, run, run.pushes[-1]) if waits else None
     if known and answer is None:
         return False
-    run.counts_from = settled if waits is None else settled + waits if answer is None else max(answer, settled)
-    run.answer_until = None if waits is None or answer is not None else settled + waits
-    run.dues[step.index] = run.sop.calendar.due_after(step, run.counts_from, _quota_day(run))
-    company.told(run, now, f"{step.id} falls due {run.sop.calendar.local(run.dues[step.index]):%m-%d %H:%M:%S}")
+    run.counts_from = settled + waits if answer is None else answer
+    run.answer_until = settled + waits if waits and answer is None else None
+    calendar = run.sop.calendar
+    due = calendar.due_after(step, run.counts_from, _quota_day(run))
+    run.dues[step.index] = due if due >= now else calendar.sendable(now, calendar.date(due))
+    company.told(run, now, f"{step.id} falls due {calendar.local(run.dues[step.index]):%m-%d %H:%M:%S}")
     return True
 
 
+def _settled(push: Push, now: int) -> int:
+    """WeCom's send_time, else the instant we learned it (D13); a task that needs an operator became so now (D20)."""
+    if push.state == "sent":
+        return push.sent_at // 1000 * 1000
+    return now if push.settled_at is None else push.settled_at
+
+
+def _asks(push: Push) -> int:
+    """How long an answer is waited for: after a step that was sent."""
+    return push.step.waits or 0 if push.state == "sent" else 0
+
+
 def _answer(company: Company, run: Run, push: Push) -> int | None:
-    """The first answer since it was sent."""
+    """The first answer since it was sent that came in time."""
+    since = push.sent_at // 1000 * 1000
     return min(
         (
             signal.at
             for signal in company.signals[: company.handled]
-            if signal.kind == "reply" and signal.customer == run.customer and signal.at >= push.sent_at
+            if signal.kind == "reply" and signal.customer == run.customer
+            and since <= signal.at <= since + push.step.waits
             and (not run.sop.plan.is_for_new or signal.relation is run.relation)
         ),
         default=None,
@@ -122,4 +138,4 @@ def _answer(company: Company, run: Run, push: Push) -> int | None:
 def _quota_day(run: Run) -> dt.date | None:
     """The local day of the last mass send, on which no other goes out."""
     sent = [push.sent_at for push in run.pushes if push.state == "sent" and push.step.by == "mass_send"]
-    return run.sop.calendar.date(sent[-1]) if sent else None
+    return run.sop.calendar.date(max(sent)) if sent else None

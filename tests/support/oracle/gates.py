@@ -207,31 +207,40 @@ def anchor(company: Company, wish: Wish, entered: int) -> int | None:
 def _enroll(company: Company, wish: Wish, now: int) -> Run:
     early, about = wish.sop.plan.early, subjects.outside(company, wish.sop, wish.relation, now)
     inherits = wish.gate != "own" and early is not None
-    signals = [one.number for one in company.signals if one.customer == wish.relation.customer]
     entered = now if wish.entered is None else wish.entered
     return enroll(
         company, wish.sop, wish.relation, now,
         cause=wish.cause, chain=wish.chain, anchor=anchor(company, wish, entered), entered=entered,
         inherited=rules.holding(early, about) if inherits else NONE,
-        after_signal=max(signals, default=0) if wish.signal is None else wish.signal,
+        after_signal=wish.signal,
     )  # fmt: skip
 
 
 def enroll(
     company: Company, sop: Sop, relation: Relation, now: int, *, cause: str, chain: Cause, anchor: int, entered: int,
-    inherited: frozenset[rules.Literal] = NONE, after_signal: int = 0,
+    inherited: frozenset[rules.Literal] = NONE, after_signal: int | None = None,
 ) -> Run:  # fmt: skip
-    """A new run, with the steps that are past already known as missed (D3)."""
+    """A new run, with the steps that are past already known as missed (D3). It ignores all signals up to now, or up to
+    the one that let it in."""
+    if after_signal is None:
+        heard = [one.number for one in company.signals[: company.handled] if one.customer == relation.customer]
+        after_signal = max(heard, default=0)
     earlier = company.runs_of(sop, relation)
-    dues = sop.calendar.dues(anchor, entered)
-    unknown = len(dues) - 1 if sop.plan.is_stepwise else 0
-    before, dues = sop.calendar.at_entry(dues[: len(dues) - unknown], entered)
+    before, dues = schedule(sop, anchor, entered)
     key = sop.plan.key
     run = Run(
         number=len(company.runs) + 1, sop=sop, relation=relation, run_no=1 + len(earlier), cause=cause,
-        chain=Cause(chain.hop, (*chain.chain, key)), anchor=anchor, entered=entered, dues=[*dues, *[NEVER] * unknown],
+        chain=Cause(chain.hop, (*chain.chain, key)), anchor=anchor, entered=entered, dues=dues,
         before_entry=before, learned=now, inherited=inherited, after_signal=after_signal,
     )  # fmt: skip
     company.runs.append(run)
     company.told(run, now, f"enters ({cause})")
     return run
+
+
+def schedule(sop: Sop, anchor: int, entered: int) -> tuple[set[int], list[int]]:
+    """Which steps entry passes over, and the dues of all; of a stepwise run only the first is known."""
+    dues = sop.calendar.dues(anchor, entered)
+    unknown = len(dues) - 1 if sop.plan.is_stepwise else 0
+    before, dues = sop.calendar.at_entry(dues[: len(dues) - unknown], entered)
+    return before, [*dues, *[NEVER] * unknown]

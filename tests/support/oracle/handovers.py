@@ -1,38 +1,116 @@
-"""What becomes of open runs when a relation ends: they are lost, or somebody else acts (SPEC 4, 8, D22)."""
+"""What becomes of open runs when a relation ends: they are handed over, somebody else acts, or they are lost.
+
+SPEC 4, 8, D22. Where the customer went from one member to another, runs wait a day for the relation that takes over.
+"""
 
 from __future__ import annotations
 
 from tests.support.oracle import ends, subjects
 from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
+from tests.support.oracle.definition import DAY, HOUR
 from tests.support.oracle.follow import follow
 from tests.support.oracle.people import Relation
 from tests.support.oracle.run import Run
+from tests.support.oracle.settling import detach, wait
+
+#: The add_way of a relation that came by a transfer (WeCom 3.3): not a new customer.
+ALLOCATED = 202
 
 
-def lose(company: Company, relation: Relation, now: int) -> None:
-    """The relation is over: its runs go to another relation in scope by the owner rule, or end `lost`, without tags
-    and flow; no task is cancelled for it (D22)."""
+def lose(company: Company, relation: Relation, now: int, *, by: str, at: int) -> None:
+    """The relation is over since `at`. No task is cancelled for it (D22). `by`: customer, member, transfer, or reading:
+    nobody told, it was found out."""
     words = frozenset({"lost", *(f"tag {name}" for name in relation.seen_tags)})
     news = [News(relation.customer, words, relation, went=frozenset(relation.seen_tags))]
-    relation.known, relation.seen_tags = False, set()
-    for run in company.open_runs(relation=relation):
-        if not _goes_on(company, run, now):
-            ends.close(company, run, "lost", "lost", now)
-            news.append(News(run.customer, frozenset({f"sop {run.sop.plan.key}"}), cause=OUTSIDE.further()))
+    relation.known, relation.seen_tags, relation.lost_at, relation.lost_by = False, set(), at, by
+    heir = _heir(company, relation, now)
+    if by == "transfer" and heir is None and company.open_runs(relation=relation):
+        relation.handed_over = max(at + DAY, now + HOUR)
+        for run in company.open_runs(relation=relation):
+            _hold(company, run, now)
+    else:
+        news += _lead_on(company, relation, heir, now)
     follow(company, news, now)
 
 
-def _goes_on(company: Company, run: Run, now: int) -> bool:
-    if run.sop.plan.is_for_new:
-        return False
-    new = subjects.owner(run.sop, subjects.in_scope(company, run.sop, run.customer))
-    if new is not None:
-        move(company, run, new, now)
-    return new is not None
+def take_over(company: Company, begun: Relation, now: int) -> list[News]:
+    """A relation has begun: perhaps it is the one for which the runs of another wait. If its own wait, they are its
+    own no longer, for it is a new one."""
+    news = []
+    for relation in company.relations_of(begun.customer):
+        if relation.handed_over is None:
+            continue
+        heir = _heir(company, relation, now)
+        if (heir is not None and begun.add_way == ALLOCATED) or relation is begun:
+            relation.handed_over = None
+            news += _lead_on(company, relation, heir, now)
+    return news
+
+
+def give_up(company: Company, now: int) -> bool:
+    """Nobody has come in time: somebody else acts, or the runs are lost."""
+    waited = [one for one in company.relations.values() if one.handed_over is not None and one.handed_over <= now]
+    for relation in waited:
+        relation.handed_over = None
+        follow(company, _lead_on(company, relation, None, now), now)
+    return bool(waited)
+
+
+def _heir(company: Company, relation: Relation, now: int) -> Relation | None:
+    """The inherited relation that began closest to the end, a day before or after it. Where we found the end out by
+    reading, it may have come up to a day sooner."""
+    if relation.lost_by not in ("transfer", "reading"):
+        return None
+    able = [one for one in company.relations_of(relation.customer) if one.known and one.add_way == ALLOCATED]
+    if relation.lost_by == "transfer":
+        near = [one for one in able if abs(one.known_since - relation.lost_at) <= DAY]
+    else:
+        near = [one for one in able if max(one.known_since, one.learned) >= relation.lost_at - 2 * DAY]
+    return min(near, key=lambda one: (abs(one.known_since - relation.lost_at), one.number), default=None)
+
+
+def _hold(company: Company, run: Run, now: int) -> None:
+    """What nobody was asked to send waits."""
+    company.told(run, now, "waits for whoever takes over")
+    for push in run.pushes:
+        if push.state == "planned" and not push.is_out:
+            detach(push)
+            wait(company, push, run.relation.handed_over, "handed over", now)
+
+
+def _lead_on(company: Company, relation: Relation, heir: Relation | None, now: int) -> list[News]:
+    """Runs of a customer go to the heir or by the owner rule, those of a relation to the heir only, if in scope."""
+    news = []
+    for run in company.open_runs(relation=relation):
+        to = _next_owner(company, run, heir)
+        if to is None:
+            ends.close(company, run, "lost", "lost", now)
+        elif run.sop.plan.is_for_new and any(one.is_open for one in company.runs_of(run.sop, to)):
+            ends.close(company, run, "merged", "merged", now)
+        else:
+            move(company, run, to, now)
+        if not run.is_open:
+            news.append(News(run.customer, frozenset({f"sop {run.sop.plan.key}"}), cause=OUTSIDE.further()))
+    return news
+
+
+def _next_owner(company: Company, run: Run, heir: Relation | None) -> Relation | None:
+    reach = subjects.in_scope(company, run.sop, run.customer)
+    if heir is not None and heir in reach:
+        return heir
+    return None if run.sop.plan.is_for_new else subjects.owner(run.sop, reach)
 
 
 def move(company: Company, run: Run, relation: Relation, now: int) -> None:
-    """Another member acts from now on; what nobody was asked to send goes along."""
+    """Another member acts from now on; what nobody was asked to send goes along and is planned anew."""
     company.told(run, now, f"goes on with {relation.member}")
+    if run.sop.plan.is_for_new:
+        run.run_no = 1 + len(company.runs_of(run.sop, relation))
     run.relation = relation
+    for push in run.pushes:
+        planned = push.state == "planned" and not push.is_out
+        if planned:
+            detach(push)
+        if planned or (push.state == "waiting" and push.reason == "handed over"):
+            push.look_at = now

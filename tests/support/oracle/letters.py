@@ -16,9 +16,9 @@ CODE_LIVES = 20 * SECOND
 DAILY_READ = dt.timedelta(hours=3, minutes=30)
 
 
-def write(company: Company, relation: Relation, now: int, *, code: bool = False) -> None:
-    """Something happened between the two; the letter tells no more than that, so it is a reason to read them again."""
-    company.letters.append(Letter(relation, now, now, code))
+def write(company: Company, relation: Relation, now: int, *, code: bool = False, ended_by: str = "") -> None:
+    """Something happened between the two: a reason to read them again. Of an end the letter says whose it was."""
+    company.letters.append(Letter(relation, now, now, code, ended_by))
 
 
 def lose_undelivered(company: Company, now: int) -> None:
@@ -36,7 +36,7 @@ def read(company: Company, now: int) -> bool:
     come = [letter for letter in company.letters if letter.arrives <= now]
     for letter in come:
         company.letters.remove(letter)
-        learn(company, letter.relation, now, code=letter.code and now <= letter.written + CODE_LIVES)
+        learn(company, letter, now, code=letter.code and now <= letter.written + CODE_LIVES)
     return bool(come)
 
 
@@ -45,7 +45,7 @@ def reconcile(company: Company, now: int) -> bool:
     if company.reconcile_at > now:
         return False
     for relation in list(company.relations.values()):
-        learn(company, relation, now, code=False)
+        learn(company, Letter(relation, now, now, ended_by="reading"), now, code=False)
     local = dt.datetime.fromtimestamp((now + SHANGHAI_MS) / 1000, dt.UTC)
     today = local.replace(hour=0, minute=0, second=0, microsecond=0) + DAILY_READ
     company.reconcile_at = round(today.timestamp() * 1000) - SHANGHAI_MS
@@ -54,14 +54,17 @@ def reconcile(company: Company, now: int) -> bool:
     return True
 
 
-def learn(company: Company, relation: Relation, now: int, *, code: bool) -> None:
+def learn(company: Company, letter: Letter, now: int, *, code: bool) -> None:
     """Make the engine's picture of a relation true; a later createtime is a new beginning (D24)."""
+    relation = letter.relation
     if relation.known and not (relation.friends and relation.known_since == relation.began):
-        handovers.lose(company, relation, now)
+        handovers.lose(company, relation, now, by=letter.ended_by or "reading", at=letter.written)
     if relation.friends and not relation.known:
         relation.known, relation.known_since, relation.seen_tags = True, relation.began, set(relation.tags)
-        news = entry.admit(company, relation, now, code=code)
-        follow(company, [begun(relation), *news], now)
+        relation.learned = now
+        news = [begun(relation), *handovers.take_over(company, relation, now)]
+        news += entry.admit(company, relation, now, code=code)
+        follow(company, news, now)
     elif relation.known:
         before, relation.seen_tags = relation.seen_tags, set(relation.tags)
         follow(company, tag_news(relation, relation.seen_tags - before, before - relation.seen_tags), now)

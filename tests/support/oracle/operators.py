@@ -6,10 +6,9 @@ from tests.support.oracle import gates, tasks
 from tests.support.oracle.chains import OUTSIDE, Flow
 from tests.support.oracle.company import Company
 from tests.support.oracle.definition import End
-from tests.support.oracle.firing import pass_over
 from tests.support.oracle.follow import end, follow
 from tests.support.oracle.run import Run
-from tests.support.oracle.settling import detach, settle, wait
+from tests.support.oracle.settling import detach, wait
 
 
 def start(company: Company, key: str, now: int) -> None:
@@ -52,22 +51,6 @@ def pause(company: Company, key: str, now: int) -> None:
     for task in company.tasks:
         if task.sop is sop and task.state == "out":
             tasks.stop(company, task, "pause", now)
-
-
-def resume(company: Company, key: str, now: int) -> None:
-    """Go on, passing over what is past: the moments missed, and the pushes that waited (D23)."""
-    sop = company.sop(key)
-    if sop.state != "paused":
-        return
-    sop.state = "running"
-    for run in company.open_runs():
-        if run.sop is not sop:
-            continue
-        for push in run.pushes:
-            if push.state in ("due", "waiting"):
-                settle(company, push, "skipped", "paused", now)
-        while (step := run.next_step()) is not None and run.dues[step.index] <= now and not run.waits:
-            pass_over(company, run, step, "before entry" if step.index in run.before_entry else "paused", now)
 
 
 def stop(company: Company, key: str, now: int) -> None:

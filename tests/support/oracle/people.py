@@ -19,7 +19,8 @@ SENT, NO_FRIEND, WINDOW_FULL = 1, 2, 3
 @dataclass
 class Relation:
     """One member and one customer. `known` and `seen_tags` are the engine's picture of it; `talked` is the last
-    message of either side. `handed_over`: it ended by a transfer, and runs wait until then for who takes over."""
+    message of either side, `learned` when we heard of its beginning, `lost_at` and `lost_by` what we know of its end.
+    `ended_by` is who really ended it. `handed_over`: runs wait until then for whoever takes over."""
 
     number: int
     member: str
@@ -35,7 +36,10 @@ class Relation:
     known_since: int = 0
     seen_tags: set[str] = field(default_factory=set)
     talked: int | None = None
-    transferred: bool = False
+    learned: int = 0
+    lost_at: int = 0
+    lost_by: str = ""
+    ended_by: str = ""
     handed_over: int | None = None
 
 
@@ -70,6 +74,7 @@ class Letter:
     written: int
     arrives: int
     code: bool = False
+    ended_by: str = ""
 
 
 def shanghai_day(at: int) -> dt.date:

@@ -25,6 +25,8 @@ def _plan_push(company: Company, push: Push, now: int) -> None:
     run, calendar = push.run, push.run.sop.calendar
     if run.sop.state == "paused":
         return wait(company, push, None, "sop paused", now)
+    if run.relation.handed_over is not None:
+        return wait(company, push, run.relation.handed_over, "handed over", now)
     if not rules.holds(push.step.only_if, subjects.inside(company, run, now)):
         return settle(company, push, "skipped", "condition", now)
     if push.customer in company.muted:

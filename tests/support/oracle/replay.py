@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.oracle import deeds, firing, flips, follow, letters, operators, planning, signals, tasks
+from tests.support.oracle import deeds, firing, flips, follow, handovers, letters, operators, planning, signals, tasks
 from tests.support.oracle.company import Company
 from tests.support.oracle.history import History
 from tests.support.oracle.run import NEVER
@@ -33,9 +33,9 @@ def _work(company: Company, now: int) -> None:
         tasks.confirm(company, now)
         return
     moves = (
-        letters.read, letters.reconcile, operators.initialise, signals.handle, flips.strike, tasks.confirm,
-        tasks.collect, firing.go_on, firing.release, firing.fire, _capacity, planning.wake, planning.plan,
-        tasks.create, follow.finish, letters.take_back,
+        letters.read, letters.reconcile, operators.initialise, handovers.give_up, signals.handle, flips.strike,
+        tasks.confirm, tasks.collect, firing.go_on, firing.release, firing.fire, _capacity, planning.wake,
+        planning.plan, tasks.create, follow.finish, letters.take_back,
     )  # fmt: skip
     moved = [True]
     while any(moved):
@@ -57,7 +57,9 @@ def _upcoming(company: Company) -> list[int]:
     full = [push.expires for push in company.pushes() if _lacks_room(push)]
     sends = [task.send_at for task in company.tasks if task.state == "planned"]
     reads = [task.look_at for task in company.tasks if task.look_at is not None]
-    return [*taps, *arriving, *dues, *looks, *full, *sends, *reads, *company.flips.values(), company.reconcile_at]
+    waits = [one.handed_over for one in company.relations.values() if one.handed_over is not None]
+    turns = list(company.flips.values())
+    return [*taps, *arriving, *dues, *looks, *full, *sends, *reads, *waits, *turns, company.reconcile_at]
 
 
 def _lacks_room(push: object) -> bool:

@@ -49,8 +49,9 @@ class Run:
     """One enrollment. `dues` are the due instants of all steps (NEVER: not known yet); `fired` counts those behind it.
 
     `relation` is the owner's. `chain`: what led here, this SOP included. `after_signal`: signals up to it are not
-    looked at. `rule_was_false`: of an ended run, whether the entry rule has been false since. `counts_from`: stepwise,
-    the settlement or answer from which the next step counts. `answer_until`: an answer is waited for at most so long.
+    looked at. `moved`: by how much resuming has shifted it. `rule_was_false`: of an ended run, whether the entry rule
+    has been false since. `counts_from`: stepwise, the settlement or answer from which the next step counts.
+    `answer_until`: an answer is waited for at most so long.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Run:
     inherited: frozenset[Literal] = frozenset()
     after_signal: int = 0
     rule_was_false: bool = False
+    moved: int = 0
     counts_from: int | None = None
     answer_until: int | None = None
     story: list[tuple[int, str]] = field(default_factory=list)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from tests.support.oracle import ends
 from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
+from tests.support.oracle.definition import DAY
 from tests.support.oracle.follow import follow
 from tests.support.oracle.people import Relation, Signal
 from tests.support.oracle.rules import Happening
 from tests.support.oracle.run import Run
+
+LISTENS = 7 * DAY
 
 
 def receive(
@@ -40,26 +43,36 @@ def _news(company: Company, signal: Signal, now: int) -> list[News]:
         return [News(signal.customer, frozenset({"talk"}), relation, signal=signal.number)]
     words = frozenset({"talk", "replied"})
     news = [News(signal.customer, words, relation, signal=signal.number)]
-    for run in company.open_runs(customer=signal.customer):
-        if not run.sop.plan.is_for_new or run.relation is relation:
-            news += _answered(company, run, signal, now)
+    for run in _listening(company, signal, now):
+        news += _answered(company, run, signal, now)
     return news
+
+
+def _listening(company: Company, signal: Signal, now: int) -> list[Run]:
+    """Runs that an answer speaks to: open ones, and for a week those that have come to their normal end."""
+    return [
+        run
+        for run in company.runs
+        if run.customer == signal.customer
+        and (run.is_open or (run.state == "normal_end" and run.closed >= now - LISTENS))
+        and (not run.sop.plan.is_for_new or run.relation is signal.relation)
+    ]
 
 
 def _answered(company: Company, run: Run, signal: Signal, now: int) -> list[News]:
     """`on_reply` of the latest sent step that has one: its keywords found in the text, and what any answer does."""
-    asking = [push for push in run.pushes if push.state == "sent" and push.step.on_reply is not None]
+    asking = [
+        push for push in run.pushes
+        if push.state == "sent" and push.step.on_reply is not None and push.sent_at // 1000 * 1000 <= signal.at
+    ]  # fmt: skip
     if not asking:
         return []
-    reply = asking[-1].step.on_reply
+    reply = max(asking, key=lambda push: (push.sent_at, push.step.index)).step.on_reply
     found = [written for word, written in reply.keywords if word.casefold() in signal.text.casefold()]
     found += [reply.always] if reply.always is not None else []
-    news = []
-    for written in found:
-        news += ends.write(company, run.relation, written, OUTSIDE.further())
     if found:
-        company.told(run, now, f"an answer to {asking[-1].step.id}")
-    return news
+        company.told(run, now, "an answer acts")
+    return [one for written in found for one in ends.write(company, run.relation, written, OUTSIDE.further())]
 
 
 def set_by_crm(company: Company, customer: str, values: dict[str, object], now: int) -> None:

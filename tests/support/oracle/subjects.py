@@ -39,8 +39,9 @@ def outside(company: Company, sop: Sop, relation: Relation, now: int, event: Hap
 
 
 def inside(company: Company, run: Run, now: int) -> About:
-    """Somebody in a run: events and answers since its beginning count."""
-    signals = [one for one in company.signals if one.customer == run.customer and one.number > run.after_signal]
+    """Somebody in a run: events and answers since its beginning count, as far as they have been handled."""
+    heard = company.signals[: company.handled]
+    signals = [one for one in heard if one.customer == run.customer and one.number > run.after_signal]
     events = [
         Happening(one.name, one.at, one.properties) for one in signals if one.kind == "event" and one.at >= run.entered
     ]

@@ -66,7 +66,7 @@ def confirm(company: Company, now: int) -> bool:
             moved = True
             task.confirmed = now
             for push in task.pushes:
-                relation = push.run.relation
+                relation = company.relation(task.member, push.customer)
                 task.statuses[push.customer] = company.wecom.deliver(relation, push.customer, now)
     return moved
 
@@ -140,7 +140,7 @@ def _take_results(company: Company, task: Task, now: int) -> None:
             push.sent_at = task.confirmed
             push.could_not_stop = push.stopped is not None and task.confirmed > push.stopped
             settle(company, push, "sent", "", now)
-        elif status == people.NO_FRIEND or not push.run.relation.friends:
+        elif status == people.NO_FRIEND or not company.relation(task.member, push.customer).friends:
             settle(company, push, "failed", "not a friend", now)
         else:
             push.task, push.state = None, "waiting"
