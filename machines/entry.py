@@ -7,7 +7,7 @@ preview. It reads no rows: that the facts are of one moment is the caller's busi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from machines import reasons
@@ -29,7 +29,10 @@ class EntryFacts:
     or through a flow or by hand. is_new: see `is_new`; is_inherited: add_way 202 or a transfer. in_scope: the member is
     one of the SOP's. member_able: it may send to customers. inside: a run is open. ran_before: one has ended;
     wait_over: see `wait_is_over`; rule_was_false: the entry rule has been false since that end (for an add, the adding
-    itself is the change). hops and entered_in_chain: the chain of causes that leads here.
+    itself is the change). has_anchor: there is a date to count from. hops and entered_in_chain: the chain of causes that
+    leads here.
+
+    The event at hand is among the facts for the entry rule; for the early end it is over before the run begins.
     """
 
     about: Facts
@@ -44,6 +47,7 @@ class EntryFacts:
     ran_before: bool = False
     wait_over: bool = True
     rule_was_false: bool = True
+    has_anchor: bool = True
     hops: int = 0
     entered_in_chain: bool = False
 
@@ -75,13 +79,13 @@ def admit(program: Program, facts: EntryFacts) -> Admission:
     A flow into a paused SOP enters and waits.
     """
     for refusal in (_of_the_sop, _of_the_relation, _of_the_rule, _of_the_people, _of_the_end, _of_earlier_runs,
-                    _of_the_chain, _of_the_pause):  # fmt: skip
+                    _of_the_anchor, _of_the_chain, _of_the_pause):  # fmt: skip
         reason = refusal(program, facts)
         if reason:
             return Admission(False, reason, reason not in _NOT_MEANT)
     if facts.gate == "own" or program.early_end_rule is None:
         return Admission(True)
-    return Admission(True, inherited=holding(program.early_end_rule, facts.about))
+    return Admission(True, inherited=holding(program.early_end_rule, _at_its_beginning(facts)))
 
 
 def is_new(began_at: Instant, started_at: Instant) -> bool:
@@ -127,8 +131,13 @@ def _of_the_people(program: Program, facts: EntryFacts) -> str:
 
 def _of_the_end(program: Program, facts: EntryFacts) -> str:
     rule = program.early_end_rule
-    at_its_end = facts.gate == "own" and rule is not None and evaluate(rule, facts.about)
+    at_its_end = facts.gate == "own" and rule is not None and evaluate(rule, _at_its_beginning(facts))
     return reasons.AT_ITS_END if at_its_end else ""
+
+
+def _at_its_beginning(facts: EntryFacts) -> Facts:
+    """What the run would see first: it ignores the event that creates it (SPEC 4)."""
+    return replace(facts.about, events=()) if facts.about.events else facts.about
 
 
 def _of_earlier_runs(program: Program, facts: EntryFacts) -> str:
@@ -142,6 +151,10 @@ def _of_earlier_runs(program: Program, facts: EntryFacts) -> str:
         return reasons.TOO_SOON
     needs_change = facts.gate == "own" and program.kind != "new_customer"
     return reasons.RULE_STILL_TRUE if needs_change and not facts.rule_was_false else ""
+
+
+def _of_the_anchor(program: Program, facts: EntryFacts) -> str:
+    return "" if facts.has_anchor else reasons.NO_ANCHOR
 
 
 def _of_the_chain(program: Program, facts: EntryFacts) -> str:

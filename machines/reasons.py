@@ -81,6 +81,7 @@ TOO_SOON = "re-entry too soon"
 RULE_STILL_TRUE = "entry rule true since the last end"
 NO_ANCHOR = "no date to count from"
 UNKNOWN_SOP = "unknown sop"
+NOT_NURTURE = "not a nurture sop"
 CHAIN_TOO_LONG = "chain too long"
 CHAIN_REPEATED = "already entered in this chain"
 
@@ -173,6 +174,7 @@ TEXTS: dict[str, Text] = {
     RULE_STILL_TRUE: Text("the entry rule has not been false since the last end", "上次结束后进入条件一直成立"),
     NO_ANCHOR: Text("the attribute that the steps count from holds no date", "用于计算时间的属性没有日期"),
     UNKNOWN_SOP: Text("there is no SOP of this name", "没有这个SOP"),
+    NOT_NURTURE: Text("flows lead into nurture SOPs only", "只能流转到客户培育SOP"),
     CHAIN_TOO_LONG: Text("a chain of flows and tags reached its limit of hops", "流转与标签连锁次数已达上限"),
     CHAIN_REPEATED: Text("this chain has entered this SOP before", "同一连锁中已进入过该SOP"),
     NOT_CREATED: Text("the task was not created and is sent again", "任务未创建成功,将重新下发"),

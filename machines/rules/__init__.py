@@ -209,6 +209,11 @@ def depends_on(rule: Rule) -> Dependencies:
     return reduce(or_, (atom.needs() for atom in atoms(rule)), Dependencies())
 
 
+def needs_of(rule: Rule | None) -> Dependencies:
+    """What a rule looks at that may be left out: nothing, if there is none."""
+    return Dependencies() if rule is None else depends_on(rule)
+
+
 def flips_at(rule: Rule, facts: Facts, now: int) -> int | None:
     """The earliest instant after `now` at which time alone may change the rule; until then it stays as it is.
 

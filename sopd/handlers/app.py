@@ -9,29 +9,20 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from machines.calendar import QuietHours
 from machines.quota import Quota
 from machines.sop import Program, Sop, compile_program
 from machines.workdays import Workdays
 from sopd.config import Settings
+from sopd.handlers.catalogue import LIVE, Catalogue, RunningSop, build
 from sopd.store import Store, Transaction
 from sopd.wecom import WeCom
 
+__all__ = ["App", "Company", "Programs", "RunningSop"]
+
 Ring = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class RunningSop:
-    """One SOP that may take part now, with the program new entries get."""
-
-    sop_id: int
-    key: str
-    version_id: int
-    kind: str
-    state: str
-    started_at: int
-    program: Program
 
 
 @dataclass(frozen=True)
@@ -51,6 +42,7 @@ class Programs:
     def __init__(self, company: Company) -> None:
         self._company = company
         self._compiled: dict[int, Program] = {}
+        self._catalogue: tuple[list[tuple[Any, ...]], Catalogue] | None = None
         self._lock = threading.Lock()
 
     def compile(self, sop: Sop, tag_ids: dict[str, str]) -> Program:
@@ -80,12 +72,30 @@ class Programs:
 
     def running(self, tx: Transaction) -> tuple[RunningSop, ...]:
         """Every SOP that takes entries or records them (running, paused), highest priority first, then lowest id."""
-        rows = tx.rows(
-            "select id, key, version_id, kind, state, started_at from sop where state in ('running', 'paused')"
-        )
-        programs = self.all(tx, [row[2] for row in rows])
-        sops = [RunningSop(*row, program=programs[row[2]]) for row in rows]
-        return tuple(sorted(sops, key=lambda sop: (-sop.program.priority, sop.sop_id)))
+        return tuple(sop for sop in self.catalogue(tx).live.values() if sop.state != "initialising")
+
+    def catalogue(self, tx: Transaction, *, holding: bool = False) -> Catalogue:
+        """Every SOP as it is now. One narrow read; what is known about them is made anew only where they have changed.
+
+        `holding`: nobody starts, pauses, resumes or stops one until this transaction is committed.
+        """
+        sharing = " for share" if holding and not tx.dialect.one_writer else ""
+        rows = tx.rows(f"select id, key, version_id, kind, state, started_at from sop order by id{sharing}")
+        known = self._catalogue
+        if known is None or known[0] != rows:
+            self._catalogue = known = (rows, self._catalogued(tx, rows))
+        return known[1]
+
+    def _catalogued(self, tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> Catalogue:
+        live = [row for row in rows if row[4] in LIVE]
+        asking = [row[0] for row in tx.rows(
+            "select v.id from sop_version v join sop s on s.id = v.sop_id where s.state in"
+            " ('initialising', 'running', 'paused') and (v.program like ? or v.program like ?)",
+            ('%"in_sop"%', '%"ended_sop"%'),
+        )]  # fmt: skip
+        programs = self.all(tx, [*[row[2] for row in live], *asking])
+        sops = [RunningSop(*row, program=programs[row[2]]) for row in live]
+        return build(rows, sops, [programs[version_id] for version_id in asking])
 
     def _from_row(self, text: str) -> Program:
         stored = json.loads(text)

@@ -6,8 +6,9 @@ necessary elsewhere they return as `Consequences`. The commands around them are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from machines import enrollment
 from machines.effects import CancelPushes
@@ -18,7 +19,7 @@ from machines.sop import Program
 from sopd.handlers import dispatches, moves, pushes, stepwise
 from sopd.handlers.admission import Begun, admit
 from sopd.handlers.app import App
-from sopd.handlers.happened import NOTHING, Consequences
+from sopd.handlers.happened import NOTHING, Cause, Consequences
 from sopd.handlers.moves import Move
 from sopd.handlers.stepwise import answered
 from sopd.store import Transaction
@@ -27,7 +28,11 @@ from sopd.store.queries import pushes as push_queries
 from sopd.store.queries import sops
 from sopd.store.queries.enrollments import OpenPush, Run
 
-__all__ = ["Begun", "admit", "answered", "end", "pushes_settled"]
+__all__ = ["Begun", "admit", "answered", "end", "end_each", "pushes_settled"]
+
+
+BY_WORD = Cause(1)
+"""What is written when somebody or something outside ends a run: a chain of its own begins."""
 
 
 @lru_cache(maxsize=4096)
@@ -76,26 +81,48 @@ def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Fac
     return written + Consequences(settled=frozenset({run.id for run in ready} - {run.id for run in first}))
 
 
+class Ending(NamedTuple):
+    """Why one run ends, the cause of what its end writes, and the person behind it, if there is one."""
+
+    event: EnrollmentEvent
+    cause: Cause = BY_WORD
+    by: str | None = None
+
+
 def end(
     tx: Transaction, app: App, ids: Iterable[int], event: EnrollmentEvent, *, by: str | None = None
 ) -> Consequences:
-    """Close these runs by an end event; those that are closed already stay as they are.
+    """Close these runs by the word of a person, of WeCom or of an operator; see `end_each`."""
+    ending = Ending(event, BY_WORD, by)
+    return end_each(tx, app, dict.fromkeys(ids, ending))
+
+
+def end_each(tx: Transaction, app: App, endings: Mapping[int, Ending]) -> Consequences:
+    """Close runs, each by its own end event; those that are closed already stay as they are.
 
     What nobody was asked to send is cancelled with the end's reason. Tasks that are out are stopped, but not after
-    `Lost` and `Merged`: those pushes end by WeCom's result (D22). `by` is the person behind it.
+    `Lost` and `Merged`: those pushes end by WeCom's result (D22).
     """
-    runs = queries.lock(tx, ids)
+    runs = queries.lock(tx, sorted(endings))
     if not runs:
         return NOTHING
     programs = app.programs.all(tx, [run.version_id for run in runs])
-    ends = [(run, decide(run.state, event, programs[run.version_id], Facts())) for run in runs]
+    ends = [(run, decide(run.state, endings[run.id].event, programs[run.version_id], Facts())) for run in runs]
     cancel = {
         run.id: effect for run, made in ends for effect in made.effects if isinstance(effect, CancelPushes)
     }
     _cancel(tx, app, pushes.open_pushes(tx, cancel), cancel)
     return moves.write(
-        tx, app, [Move(run, "end", made.state, made.reason, ended_by=by, effects=made.effects) for run, made in ends]
-    )
+        tx,
+        app,
+        [
+            Move(
+                run, "end", made.state, made.reason, ended_by=endings[run.id].by, effects=made.effects,
+                cause=endings[run.id].cause,
+            )
+            for run, made in ends
+        ],
+    )  # fmt: skip
 
 
 def _cancel(tx: Transaction, app: App, left: Sequence[OpenPush], cancel: dict[int, CancelPushes]) -> None:

@@ -78,13 +78,16 @@ class Flow:
 
 @dataclass(frozen=True)
 class Left:
-    """A run that has just ended: from now on its subject is outside, and its entry rule is watched again (SPEC 4)."""
+    """A run that has just ended: from now on its subject is outside, and its entry rule is watched again (SPEC 4).
+
+    cause: of all that its end writes and of the news that it ended.
+    """
 
     run_id: int
     sop_id: int
-    version_id: int
     subject_id: int
     customer_id: int
+    cause: Cause
 
 
 @dataclass(frozen=True)

@@ -1,105 +1,136 @@
-"""Runs that end early because a tag changed (SPEC 8, D23): judged at the event, edge-triggered ("was tagged").
+"""Runs that end early because of news (SPEC 8, D4, D23): their rule is true while what was inherited reads false.
 
-A part, called by `consequences.follow` for every round of tag changes. It looks only at open runs of the relations at
-hand whose early-end rule mentions one of the changed tags; like cases are judged once. Paused SOPs end runs as well.
+A part, called by `consequences.follow` for every round. At rest the early-end rule of an open run is false, so this is
+the edge ("was tagged"). It looks only at open runs of the customers at hand whose rule mentions what happened; like
+cases are judged once. Literals inherited at a flow or by hand are released when they are seen false or occur anew, and
+the instant at which time alone changes the rule next is written down. Paused SOPs end runs as well.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from machines.events import EarlyEnd
 from machines.facts import Dependencies, Facts
-from machines.rules import depends_on, evaluate
+from machines.rules import NOTHING as NO_LITERALS
+from machines.rules import Literal, evaluate, flips_at, needs_of, occurring, released
 from machines.sop import Program
-from sopd.handlers import enrollments, facts
+from sopd.handlers import enrollments, facts, touches
 from sopd.handlers.app import App
-from sopd.handlers.happened import NOTHING, Consequences
-from sopd.handlers.tags import TagChange
+from sopd.handlers.enrollments import Ending
+from sopd.handlers.happened import NOTHING, Cause, Consequences
+from sopd.handlers.touches import Touch
 from sopd.store import Transaction
-from sopd.store.queries import people, tags
+from sopd.store.queries import entries as queries
+from sopd.store.queries import flips
+from sopd.store.queries.entries import JudgedRun
+from sopd.store.queries.flips import Armed
 
-Cause = tuple[frozenset[str], frozenset[str]]
-"""(tags that came, tags that went), as far as the rule mentions them."""
+Literals = frozenset[Literal]
 
 
-def react(tx: Transaction, app: App, changes: Sequence[TagChange], *, hop: int) -> Consequences:
-    """End the runs whose early-end rule these changes made true; returns what their ends make necessary.
+class Judged(NamedTuple):
+    """An open run that news may end, with those news and its facts."""
 
-    `changes` have been written already. `hop` says how far they are from their cause, 0 for the outside world.
+    run: JudgedRun
+    program: Program
+    news: Sequence[Touch]
+    about: Facts
+    inherited: Literals
+    left: Literals
+    ends: bool
+
+
+def react(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> Consequences:
+    """End the runs whose early-end rule holds now; returns what their ends make necessary.
+
+    `happened` is what was written already, by customer.
     """
-    net = _net(changes)
-    runs = people.open_runs(tx, net)
-    programs = app.programs.all(tx, [run.version_id for run in runs])
-    touched = [run for run in runs if any(_mentioned(programs[run.version_id], net[run.relation_id]))]
-    if not touched:
+    judged = judge(tx, app, happened)
+    if not judged:
         return NOTHING
-    now = facts.load(tx, {run.relation_id for run in touched}, tx.now)
-    ending: defaultdict[Cause, list[int]] = defaultdict(list)
-    for run in touched:
-        program, change, after = programs[run.version_id], net[run.relation_id], now[run.relation_id]
-        before = (after.tags - change.added) | change.removed
-        if _holds(program, after, after.tags) and not _holds(program, after, before):
-            ending[_mentioned(program, change)].append(run.id)
-    names = tags.by_ids(tx, {tag_id for cause in ending for part in cause for tag_id in part}) if ending else {}
-    followed = NOTHING
-    for cause, ids in ending.items():
-        text = _text(cause, {tag_id: tag.path for tag_id, tag in names.items()}, hop)
-        followed += enrollments.end(tx, app, ids, EarlyEnd(text))
-    return followed
+    ending = [one for one in judged if one.ends]
+    keep(tx, [one for one in judged if not one.ends])
+    names = touches.tag_names(tx, [touch for one in ending for touch in one.news])
+    return enrollments.end_each(tx, app, {one.run.id: _ending(one, names) for one in ending}) if ending else NOTHING
 
 
-def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
-    """One change per relation; what came and went within one round did neither."""
-    net: dict[int, TagChange] = {}
-    for change in changes:
-        known = net.get(change.relation_id)
-        net[change.relation_id] = change if known is None else TagChange(
-            change.relation_id,
-            added=(known.added - change.removed) | (change.added - known.removed),
-            removed=(known.removed - change.added) | (change.removed - known.added),
-        )
-    return net
+def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> list[Judged]:
+    """Every open run whose early-end rule mentions what happened; nothing is written."""
+    runs = queries.judged_runs(tx, happened)
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    news = {run.id: _concerning(run, programs[run.version_id], happened[run.customer_id]) for run in runs}
+    runs = [run for run in runs if news[run.id]]
+    if not runs:
+        return []
+    about = facts.of_runs(tx, runs, programs, {needs_of(programs[run.version_id].early_end_rule) for run in runs})
+    return [_judged(run, programs[run.version_id], news[run.id], about[run.id]) for run in runs]
 
 
-@lru_cache(maxsize=1024)
-def _needs(program: Program) -> Dependencies:
+def keep(tx: Transaction, judged: Iterable[Judged]) -> None:
+    """Write down of runs that go on which literals are inherited still, and when time changes their rule next."""
+    judged = list(judged)
+    queries.set_inherited(tx, [(one.run.id, one.left) for one in judged if one.left != one.inherited])
+    timed = [one for one in judged if needs_of(one.program.early_end_rule).time]
+    flips.arm(tx, [armed(one.program, one.run, one.about) for one in timed])
+
+
+def armed(program: Program, run: JudgedRun, about: Facts) -> Armed:
+    """The next flip of a run's early-end rule, which has time atoms."""
     rule = program.early_end_rule
-    return Dependencies() if rule is None else depends_on(rule)
+    at = None if rule is None else flips_at(rule, about, about.now)
+    return Armed(flips.END, run.sop_id, run.id, run.customer_id, at)
 
 
-def _mentioned(program: Program, change: TagChange) -> Cause:
-    named = _needs(program).tags
-    return change.added & named, change.removed & named
+# -- inside ------------------------------------------------------------------------------------------------------------
 
 
-def _holds(program: Program, facts: Facts, tags: frozenset[str]) -> bool:
-    """The early-end rule of these facts, with these tags instead of theirs."""
-    needs = _needs(program)
-    if _asks_tags_only(program):
-        return _judge(program, Facts(now=0, tags=tags & needs.tags))
-    return _judge(program, replace(facts, tags=tags).restricted_to(needs))
+def _concerning(run: JudgedRun, program: Program, happened: Iterable[Touch]) -> list[Touch]:
+    needs = needs_of(program.early_end_rule)
+    return [one for one in happened if _concerns(run, program, needs, one)]
 
 
-@lru_cache(maxsize=1024)
-def _asks_tags_only(program: Program) -> bool:
-    """Then a group is told by its tags, which costs much less than restricting all facts."""
-    needs = _needs(program)
-    return needs == Dependencies(tags=needs.tags)
+def _concerns(run: JudgedRun, program: Program, needs: Dependencies, one: Touch) -> bool:
+    if one.only is not None:
+        return one.only.purpose == flips.END and one.only.ref_id == run.id
+    elsewhere = one.relation_id not in (None, run.relation_id) and program.kind == "new_customer"
+    return not elsewhere and needs.meets(one.touched)
+
+
+def _judged(run: JudgedRun, program: Program, news: Sequence[Touch], about: Facts) -> Judged:
+    rule = program.early_end_rule
+    assert rule is not None  # or nothing would concern it
+    inherited = run.literals
+    anew = NO_LITERALS
+    if inherited:
+        anew = frozenset(literal for one in news for literal in _anew(program, run, one))
+    left, ends = _verdict(program, about.restricted_to(needs_of(rule)), inherited, anew)
+    return Judged(run, program, news, about, inherited, left, ends)
+
+
+def _anew(program: Program, run: JudgedRun, one: Touch) -> Literals:
+    """The literals that this makes occur anew; the event that created the run is none."""
+    rule = program.early_end_rule
+    counts = one.event is not None and (one.signal_id is None or one.signal_id > run.after_signal)
+    events = (one.event,) if one.event is not None and counts else ()
+    if rule is None:
+        return NO_LITERALS
+    return occurring(rule, added_tags=one.added, removed_tags=one.removed, events=events)
 
 
 @lru_cache(maxsize=65_536)
-def _judge(program: Program, facts: Facts) -> bool:
-    """The early-end rule, once per group of like facts."""
-    return program.early_end_rule is not None and evaluate(program.early_end_rule, facts)
+def _verdict(program: Program, about: Facts, inherited: Literals, anew: Literals) -> tuple[Literals, bool]:
+    """(what is inherited still, whether the run ends), once per group of like facts."""
+    rule = program.early_end_rule
+    assert rule is not None
+    left = released(rule, about, inherited, anew)
+    return left, evaluate(rule, about, left)
 
 
-def _text(cause: Cause, names: Mapping[str, str], hop: int) -> str:
-    """For people: `tag 结果/已复购`, `tag 阶段/新客 removed (hop 2)`. A tag the library does not know shows its id."""
-    added, removed = cause
-    parts = [f"tag {names.get(tag_id, tag_id)}" for tag_id in sorted(added)]
-    parts += [f"tag {names.get(tag_id, tag_id)} removed" for tag_id in sorted(removed)]
-    return ", ".join(parts) + (f" (hop {hop})" if hop else "")
+def _ending(one: Judged, names: Mapping[str, str]) -> Ending:
+    """The end with its cause: one hop from the first of the news, in the chain of that."""
+    needs = needs_of(one.program.early_end_rule)
+    cause = one.news[0].cause
+    return Ending(EarlyEnd(touches.text(one.news, needs, names)), Cause(cause.hop + 1, cause.chain))

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from machines import reasons
-from sopd.handlers.app import App, RunningSop
-from sopd.handlers.schedule import Schedule
-from sopd.handlers.walking import Walk
+from sopd.handlers.app import App
+from sopd.handlers.catalogue import RunningSop
 from sopd.store import Transaction
 from sopd.store.queries import claims
 from sopd.store.tables import Outbox
@@ -38,17 +37,6 @@ class Begun:
     cause: str
     welcome_code: str | None = None
     welcome_until: int | None = None
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A relation on its way into a SOP: its schedule, where it comes to by entering, and whether it is welcomed."""
-
-    begun: Begun
-    sop: RunningSop
-    times: Schedule
-    taken: Walk
-    greets: bool
 
 
 def decide(tx: Transaction, entering: Sequence[tuple[RunningSop, Begun]]) -> dict[tuple[int, int], str]:
@@ -93,35 +81,33 @@ def _claim_key(sop: RunningSop, one: Begun) -> tuple[int, str, int]:
     return (sop.sop_id, sop.program.steps[0].id, one.customer_id)
 
 
-def send(tx: Transaction, app: App, greeted: Sequence[tuple[int, Entrant]]) -> None:
-    """Write the outbox rows of these pushes, and the claims they take."""
+def send(tx: Transaction, app: App, greeted: Sequence[tuple[int, RunningSop, Begun]]) -> None:
+    """Write the outbox rows of these pushes, given with SOP and relation, and the claims they take."""
     if not greeted:
         return
     tx.insert(
         Outbox,
         [
             {
-                "kind": "welcome", "key": f"welcome/{push_id}", "relation_id": entrant.begun.relation_id,
-                "push_id": push_id, "payload": _payload(entrant), "fast": True, "act_at": tx.now,
-                "give_up_at": entrant.begun.welcome_until, "created_at": tx.now,
+                "kind": "welcome", "key": f"welcome/{push_id}", "relation_id": one.relation_id,
+                "push_id": push_id, "payload": _payload(sop, one), "fast": True, "act_at": tx.now,
+                "give_up_at": one.welcome_until, "created_at": tx.now,
             }
-            for push_id, entrant in greeted
+            for push_id, sop, one in greeted
         ],
         returning=(),
     )  # fmt: skip
     claims.take(
         tx,
         [
-            (*_claim_key(entrant.sop, entrant.begun), push_id)
-            for push_id, entrant in greeted
-            if entrant.sop.program.once_per == "customer"
+            (*_claim_key(sop, one), push_id)
+            for push_id, sop, one in greeted
+            if sop.program.once_per == "customer"
         ],
     )
     tx.after_commit(lambda: app.ring("welcome"))
 
 
-def _payload(entrant: Entrant) -> str:
-    step = entrant.sop.program.steps[0]
-    return json.dumps(
-        {"code": entrant.begun.welcome_code, "version_id": entrant.sop.version_id, "step_id": step.id}
-    )
+def _payload(sop: RunningSop, one: Begun) -> str:
+    step = sop.program.steps[0]
+    return json.dumps({"code": one.welcome_code, "version_id": sop.version_id, "step_id": step.id})

@@ -131,7 +131,7 @@ class TestCompany:
                 )
                 for one in relations
             ]
-            admission.admit(tx, self.app, begun)
+            follow(tx, self.app, admission.admit(tx, self.app, begun))
 
     # -- SOPs ------------------------------------------------------------------------------------------------------
 

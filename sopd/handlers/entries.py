@@ -1,0 +1,349 @@
+"""The one way into a SOP: through its own gate, by a flow, or by hand (SPEC 4).
+
+A part, inside the caller's transaction, for any number of wishes over any SOPs: everything is loaded at once, judged by
+`machines.entry` once per group of like subjects, and written with a fixed number of statements. Who is not let in and
+why is one row per SOP, subject and reason. With each judgement of an own gate it is remembered that the rule was false
+since the last run, and when time alone changes it next. New customers come through `admission`, which calls here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from operator import or_
+
+from machines import entry, reasons
+from machines.calendar import Instant
+from machines.entry import Admission, EntryFacts, Gate
+from machines.facts import Dependencies, EventFact, Facts
+from machines.rules import flips_at, needs_of
+from machines.sop import Program
+from sopd.handlers import entries_writing, facts, schedule
+from sopd.handlers.app import App
+from sopd.handlers.catalogue import Catalogue, RunningSop
+from sopd.handlers.entries_writing import Entrant
+from sopd.handlers.facts import Known
+from sopd.handlers.happened import NOTHING, OUTSIDE, Cause, Consequences
+from sopd.handlers.owners import Owner
+from sopd.handlers.welcomes import Begun
+from sopd.store import Transaction
+from sopd.store.queries import enrollments as run_queries
+from sopd.store.queries import entries as queries
+from sopd.store.queries import flips
+from sopd.store.queries.enrollments import Note
+from sopd.store.queries.entries import LastRun
+from sopd.store.queries.flips import Armed
+
+INHERITED_ADD_WAY = 202
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Somebody who may enter one SOP now.
+
+    cause: as in enrollment.cause. relation_id: of a new-customer SOP the subject; of others the wished-for owner's,
+    taken if it is in scope. entered_at: None is this instant, and for new customers WeCom's createtime. event and
+    signal_id: the signal at hand. chain: the cause behind it. who and why: the operator's.
+    """
+
+    sop_id: int
+    customer_id: int
+    gate: Gate
+    cause: str
+    relation_id: int | None = None
+    entered_at: Instant | None = None
+    event: EventFact | None = None
+    signal_id: int | None = None
+    chain: Cause = OUTSIDE
+    who: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What became of a wish. reason: of `machines.reasons`, empty when entered (or, asked dry, when it would be)."""
+
+    wish: Wish
+    enrollment_id: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A wish with everything it was judged on. `sop` None: it does not take part. `owner` None: nobody is in scope."""
+
+    wish: Wish
+    sop: RunningSop | None
+    subject_id: int
+    admission: Admission
+    owner: Owner | None = None
+    about: Facts | None = None
+    last: LastRun | None = None
+    anchor_at: Instant = 0
+    entered_at: Instant = 0
+
+    @property
+    def rule(self) -> bool | None:
+        """Whether the entry rule holds; None if it was not looked at."""
+        if self.wish.gate != "own" or self.about is None or self.admission.reason == reasons.INSIDE:
+            return None
+        return self.admission.reason != reasons.RULE_FALSE
+
+
+def enter(
+    tx: Transaction,
+    app: App,
+    wishes: Sequence[Wish],
+    *,
+    dry: bool = False,
+    as_running: bool = False,
+    begun: Mapping[int, Begun] | None = None,
+    catalogue: Catalogue | None = None,
+) -> tuple[list[Entered], Consequences]:
+    """Judge wishes and let in whom nothing speaks against: (what became of each, in their order; what follows).
+
+    `dry` judges only and writes nothing. `as_running` takes a paused SOP for a running one (the admission of a resume).
+    `begun`: new relations by id, with their welcome codes. `catalogue`: if the caller holds it already.
+    """
+    if not wishes:
+        return [], NOTHING
+    catalogue = catalogue or app.programs.catalogue(tx, holding=not dry)
+    judged = judge(tx, catalogue, wishes, as_running=as_running)
+    if dry:
+        return [Entered(one.wish, None, one.admission.reason) for one in judged], NOTHING
+    _refuse(tx, [one for one in judged if one.admission.recorded])
+    entering = [_entrant(one) for one in judged if one.admission.enter]
+    made = entries_writing.write(tx, app, entering, begun or {})
+    watch(tx, judged)
+    news = entries_writing.news(catalogue.asked, entering, made)
+    return [_entered(one, made) for one in judged], Consequences(news=news)
+
+
+def judge(
+    tx: Transaction, catalogue: Catalogue, wishes: Sequence[Wish], *, as_running: bool = False
+) -> list[Judged]:
+    """Judge every wish on the facts of this moment; nothing is written. Of two for one place the first counts."""
+    live = [(wish, catalogue.live[wish.sop_id]) for wish in wishes if wish.sop_id in catalogue.live]
+    known, last = _load(tx, live)
+    judged: list[Judged] = []
+    taken: set[tuple[int, int]] = set()
+    for wish in wishes:
+        sop = catalogue.live.get(wish.sop_id)
+        if sop is None:
+            judged.append(_of_no_use(catalogue, wish))
+            continue
+        one = _judge(known, last, sop, wish, tx.now, as_running)
+        place = (sop.sop_id, one.subject_id)
+        if place in taken:
+            one = replace(one, admission=Admission(False, reasons.INSIDE))
+        elif one.admission.enter:
+            taken.add(place)
+        judged.append(one)
+    return judged
+
+
+def watch(tx: Transaction, judged: Iterable[Judged]) -> None:
+    """Remember of those outside that the rule has been false since their last run, and when time changes it next."""
+    judged = [one for one in judged if one.sop is not None and one.sop.kind == "nurture"]
+    queries.set_rule_false(tx, [one.last.id for one in judged if one.last is not None and _was_false(one)])
+    flips.arm(tx, [armed for one in judged if (armed := _armed(one, tx.now)) is not None])
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+
+def _load(
+    tx: Transaction, live: Sequence[tuple[Wish, RunningSop]]
+) -> tuple[Known, dict[tuple[int, int], LastRun]]:
+    programs = {sop.sop_id: sop.program for _, sop in live}.values()
+    needs = reduce(or_, map(needs_at_entry, programs), Dependencies())
+    by_tags = any(program.owner == "tagged_by" for program in programs)
+    known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags)
+    subjects = [_subject(sop, wish) for wish, sop in live]
+    return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if live else {}
+
+
+def _subject(sop: RunningSop, wish: Wish) -> int:
+    """A relation nobody knows is no subject."""
+    return (wish.relation_id or 0) if sop.kind == "new_customer" else wish.customer_id
+
+
+def _of_no_use(catalogue: Catalogue, wish: Wish) -> Judged:
+    """A SOP that takes nobody: draft or ended."""
+    state = catalogue.states.get(wish.sop_id)
+    reason = reasons.NOT_STARTED if state == "draft" else reasons.SOP_ENDED
+    return Judged(wish, None, wish.customer_id, Admission(False, reason, recorded=wish.gate != "own"))
+
+
+def _judge(
+    known: Known,
+    last: Mapping[tuple[int, int], LastRun],
+    sop: RunningSop,
+    wish: Wish,
+    now: Instant,
+    as_running: bool,
+) -> Judged:
+    program, subject_id = sop.program, _subject(sop, wish)
+    past = last.get((sop.sop_id, subject_id))
+    if wish.gate == "own" and sop.kind != "new_customer" and past is not None and past.ended_at is None:
+        return Judged(wish, sop, subject_id, Admission(False, reasons.INSIDE), last=past)
+    owner = _owner(known, program, wish)
+    relation_id = None if owner is None else owner.relation_id
+    about = known.of(program, wish.customer_id, relation_id)
+    if wish.event is not None:
+        about = replace(about, events=(wish.event,))
+    entered_at = _entered_at(program, wish, owner, now)
+    anchor_at = _anchor(program, wish, owner, about, entered_at)
+    state = "running" if as_running and sop.state == "paused" else sop.state
+    admission = _admit(program, EntryFacts(
+        about=about.restricted_to(needs_at_entry(program)),
+        gate=wish.gate,
+        sop_state=state,
+        is_new=owner is not None and entry.is_new(owner.began_at, sop.started_at),
+        is_inherited=owner is not None and owner.add_way == INHERITED_ADD_WAY,
+        in_scope=owner is not None and program.in_scope(owner.userid),
+        muted=known.muted.get(wish.customer_id, False),
+        member_able=owner is None or owner.able,
+        inside=past is not None and past.ended_at is None,
+        ran_before=past is not None,
+        wait_over=past is None or past.ended_at is None or entry.wait_is_over(program, past.ended_at, now),
+        rule_was_false=past is None or past.rule_false_at is not None,
+        has_anchor=anchor_at is not None,
+        hops=wish.chain.hop,
+        entered_in_chain=sop.sop_id in wish.chain.chain,
+    ))  # fmt: skip
+    if wish.gate != "own" and not admission.enter and not admission.recorded:
+        admission = replace(admission, recorded=True)
+    return Judged(wish, sop, subject_id, admission, owner, about, past, anchor_at or 0, entered_at)
+
+
+@lru_cache(maxsize=8192)
+def _admit(program: Program, facts: EntryFacts) -> Admission:
+    return entry.admit(program, facts)
+
+
+@lru_cache(maxsize=1024)
+def needs_at_entry(program: Program) -> Dependencies:
+    """What has to be known of somebody to judge an entry."""
+    return needs_of(program.entry_rule) | needs_of(program.early_end_rule)
+
+
+def _owner(known: Known, program: Program, wish: Wish) -> Owner | None:
+    """Who acts: of a new-customer SOP the subject itself, as long as it is active."""
+    if program.kind != "new_customer":
+        return known.owner(program, wish.customer_id, prefer=wish.relation_id)
+    mine = None if wish.relation_id is None else known.by_id.get(wish.relation_id)
+    return mine if mine is not None and mine.state == "active" else None
+
+
+def _entered_at(program: Program, wish: Wish, owner: Owner | None, now: Instant) -> Instant:
+    if wish.entered_at is not None:
+        return wish.entered_at
+    return owner.began_at if owner is not None and program.kind == "new_customer" and wish.gate == "own" else now
+
+
+def _anchor(
+    program: Program, wish: Wish, owner: Owner | None, about: Facts, entered_at: Instant
+) -> Instant | None:
+    began_at = None if owner is None else owner.began_at
+    if program.kind == "new_customer" and began_at is not None:
+        return began_at
+    attribute = None if program.anchor_attribute is None else about.attribute(program.anchor_attribute)
+    event_at = None if wish.event is None else wish.event.at
+    return schedule.anchor_of(program, entered_at, began_at=began_at, event_at=event_at, attribute=attribute)
+
+
+# -- what is remembered of those outside -------------------------------------------------------------------------------
+
+
+def _was_false(one: Judged) -> bool:
+    """Only whoever may come again needs it."""
+    assert one.sop is not None
+    last = one.last
+    closed = last is not None and last.ended_at is not None and last.rule_false_at is None
+    return closed and one.rule is False and one.sop.program.reenter.mode != "never"
+
+
+def _armed(one: Judged, now: Instant) -> Armed | None:
+    """The next instant at which the entry rule is to be looked at by itself; None: there never is one for this SOP."""
+    assert one.sop is not None
+    program = one.sop.program
+    timed = needs_of(program.entry_rule).time
+    if not (timed or program.reenter.mode == "after") or one.about is None:
+        return None
+    at = _look_again_at(one, program, timed, now)
+    return Armed(flips.ENTRY, one.sop.sop_id, one.subject_id, one.wish.customer_id, at)
+
+
+def _look_again_at(one: Judged, program: Program, timed: bool, now: Instant) -> Instant | None:
+    reason = one.admission.reason
+    if one.admission.enter or one.owner is None or reason in (reasons.INSIDE, reasons.NEVER_AGAIN):
+        return None
+    if one.last is not None and program.reenter.mode == "never":
+        return None
+    found = []
+    if reason == reasons.TOO_SOON and one.last is not None and one.last.ended_at is not None:
+        found.append(one.last.ended_at + program.reenter.after_ms)
+    if timed and program.entry_rule is not None and one.about is not None:
+        # The event at hand is over with this judgement: what time does to it concerns nobody.
+        flip = flips_at(program.entry_rule, replace(one.about, events=()), now)
+        found += [] if flip is None else [flip]
+    return min(found, default=None)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def _entrant(one: Judged) -> Entrant:
+    assert one.sop is not None and one.owner is not None and one.about is not None
+    wish = one.wish
+    return Entrant(
+        sop=one.sop, subject_id=one.subject_id, customer_id=wish.customer_id, owner=one.owner, cause=wish.cause,
+        gate=wish.gate, anchor_at=one.anchor_at, entered_at=one.entered_at,
+        run_no=1 if one.last is None else one.last.run_no + 1, inherited=one.admission.inherited,
+        hop=wish.chain.hop, chain=(*wish.chain.chain, one.sop.sop_id), signal_id=wish.signal_id,
+        about=replace(one.about, events=()) if wish.event is not None else one.about, who=wish.who, why=wish.why,
+    )  # fmt: skip
+
+
+def _entered(one: Judged, made: Mapping[tuple[int, int], int]) -> Entered:
+    if not one.admission.enter:
+        return Entered(one.wish, None, one.admission.reason)
+    run_id = made.get((one.wish.sop_id, one.subject_id))
+    return Entered(one.wish, run_id, "" if run_id is not None else reasons.INSIDE)
+
+
+def _refuse(tx: Transaction, refused: Sequence[Judged]) -> None:
+    rows = {(one.wish.sop_id, one.subject_id, one.admission.reason): one for one in refused}
+    run_queries.refuse(
+        tx,
+        [
+            {
+                "sop_id": sop_id, "subject_id": subject_id, "reason": reason, "customer_id": one.wish.customer_id,
+                "relation_id": one.wish.relation_id if one.owner is None else one.owner.relation_id,
+                "detail": _detail(one.wish), "first_at": tx.now, "last_at": tx.now,
+            }
+            for (sop_id, subject_id, reason), one in rows.items()
+        ],
+    )  # fmt: skip
+    for sop_id, _, reason in rows:
+        tx.count(f"sop/{sop_id}/refused/{reason}")
+    _note_cut(tx, refused)
+
+
+def _detail(wish: Wish) -> str:
+    said = {"cause": wish.cause, "who": wish.who, "why": wish.why}
+    return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
+
+
+def _note_cut(tx: Transaction, refused: Sequence[Judged]) -> None:
+    """What was cut of a chain stands in the journal of the run whose end led there; a flow tells it by itself."""
+    chained = (reasons.CHAIN_REPEATED, reasons.CHAIN_TOO_LONG)
+    notes = [
+        Note(one.wish.chain.run, "note", reason=one.admission.reason, detail=json.dumps({"sop": one.sop.key}))
+        for one in refused
+        if one.wish.gate == "own" and one.admission.reason in chained and one.wish.chain.run and one.sop
+    ]
+    run_queries.journal(tx, notes)

@@ -1,0 +1,241 @@
+"""What an entry writes: run, steps that were past already, welcome, journal, counters, flips (SPEC 4, D3).
+
+A part of `entries`, which has judged before; for a whole batch with a fixed number of statements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from machines.calendar import Instant
+from machines.enrollment import ENROLLED, NORMAL_END, SETTLING
+from machines.enrollment import Facts as OpenFacts
+from machines.entry import Gate
+from machines.events import StepDue
+from machines.facts import Dependencies, Facts
+from machines.rules import Literal, flips_at, needs_of
+from machines.sop import Program
+from sopd.handlers import pushes, schedule, welcomes
+from sopd.handlers.app import App
+from sopd.handlers.catalogue import RunningSop
+from sopd.handlers.happened import Cause, News
+from sopd.handlers.owners import Owner
+from sopd.handlers.schedule import Schedule
+from sopd.handlers.walking import Walk, new_push, walk
+from sopd.handlers.welcomes import Begun
+from sopd.store import Transaction
+from sopd.store.queries import enrollments as queries
+from sopd.store.queries import flips, signals
+from sopd.store.queries.enrollments import Note, Run
+from sopd.store.queries.entries import literals_text
+from sopd.store.queries.flips import Armed
+
+Place = tuple[int, int]
+"""(SOP, subject)"""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Somebody who enters now. chain: the SOPs entered on the way, this one included. about: as the run sees it first.
+
+    signal_id: the signal that let it in; None: the last one of the customer counts as before the entry.
+    """
+
+    sop: RunningSop
+    subject_id: int
+    customer_id: int
+    owner: Owner
+    cause: str
+    gate: Gate
+    anchor_at: Instant
+    entered_at: Instant
+    run_no: int
+    inherited: frozenset[Literal]
+    hop: int
+    chain: tuple[int, ...]
+    signal_id: int | None
+    about: Facts
+    who: str
+    why: str
+
+    @property
+    def place(self) -> Place:
+        """Where it is to be."""
+        return self.sop.sop_id, self.subject_id
+
+
+@dataclass(frozen=True)
+class _Led:
+    """An entrant with its schedule and where it comes to by entering. greeting: see `lead_in`."""
+
+    entrant: Entrant
+    times: Schedule
+    taken: Walk
+    greeting: str | None
+
+    @property
+    def greets(self) -> bool:
+        return self.greeting == ""
+
+
+def write(
+    tx: Transaction, app: App, entering: Sequence[Entrant], begun: Mapping[int, Begun]
+) -> dict[Place, int]:
+    """Let them in; returns the run of each by (SOP, subject). Whom another transaction has just let in is left out.
+
+    `begun`: the new relations behind them, by id, with their welcome codes.
+    """
+    if not entering:
+        return {}
+    greeted = _greeted(tx, entering, begun)
+    led = {one.place: _lead(one, greeted.get((one.sop.sop_id, one.owner.relation_id))) for one in entering}
+    before = _signals_before(tx, entering)
+    made = queries.enter(tx, [_row(one, before, tx.now) for one in led.values()])
+    let_in = [(run, led[run.sop_id, run.subject_id]) for run in made]
+    _write_pushes(tx, app, let_in, begun)
+    queries.journal(tx, [_note(run.id, one) for run, one in let_in])
+    flips.arm(tx, [armed for run, one in let_in if (armed := _armed(run, one.entrant)) is not None])
+    for run, one in let_in:
+        tx.count(f"sop/{run.sop_id}/entered/{one.entrant.cause}")
+    tx.after_commit(lambda: app.ring("fire"))
+    return {(run.sop_id, run.subject_id): run.id for run in made}
+
+
+def news(asked: Collection[str], entered: Sequence[Entrant], made: Mapping[Place, int]) -> tuple[News, ...]:
+    """That they are inside now, of the SOPs some rule asks about; in the chain of the entry."""
+    return tuple(
+        News(
+            one.customer_id, Dependencies(sops=frozenset((one.sop.key,))), f"entered {one.sop.key}",
+            cause=Cause(one.hop, one.chain, made[one.place]),
+        )
+        for one in entered
+        if one.sop.key in asked and one.place in made
+    )  # fmt: skip
+
+
+# -- where they come to ------------------------------------------------------------------------------------------------
+
+
+def _greeted(
+    tx: Transaction, entering: Sequence[Entrant], begun: Mapping[int, Begun]
+) -> dict[tuple[int, int], str]:
+    """By (SOP, relation), what becomes of the welcome of those whose first step it is."""
+    wanting = [one for one in entering if one.sop.program.steps[0].channel == "welcome"]
+    return welcomes.decide(tx, [(one.sop, _begun(one, begun)) for one in wanting]) if wanting else {}
+
+
+def _begun(one: Entrant, begun: Mapping[int, Begun]) -> Begun:
+    """The beginning of the owner's relation; one that is not new has no welcome code."""
+    owner = one.owner
+    return begun.get(owner.relation_id) or Begun(
+        owner.relation_id, owner.member_id, owner.customer_id, owner.userid, owner.began_at, owner.channel,
+        owner.add_way, one.cause,
+    )  # fmt: skip
+
+
+def _lead(one: Entrant, greeting: str | None) -> _Led:
+    times = schedule.of(one.sop.program, one.anchor_at, one.entered_at)
+    return _Led(one, times, lead_in(one.sop.program, times.missed, greeting), greeting)
+
+
+@lru_cache(maxsize=4096)
+def lead_in(program: Program, missed: frozenset[int], greeting: str | None) -> Walk:
+    """From entry over the steps that were past already, and over the welcome, to where the run begins to wait.
+
+    `greeting`: None if the first step is no welcome, `""` if it is sent, else why it is skipped.
+    """
+    greets = greeting is not None
+    start = walk(program, ENROLLED, (StepDue(program.steps[0].id),), OpenFacts()) if greets else Walk(ENROLLED)
+    left = OpenFacts(others_open=greeting == "")
+    events = []
+    for step in program.steps[1 if greets else 0 :]:
+        if step.index not in missed:
+            break
+        events.append(StepDue(step.id, "before_entry"))
+    over = walk(program, start.state if start.state != SETTLING else SETTLING, tuple(events), left)
+    # A run without any step left still goes through `settling`: its normal end is the next decision.
+    state = SETTLING if over.state == NORMAL_END else over.state
+    return Walk(state, over.reason, over.passed, start.fired)
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def _signals_before(tx: Transaction, entering: Sequence[Entrant]) -> dict[int, int]:
+    """The last signal of the customers for whom it matters which ones were before the entry."""
+    asked = {
+        one.customer_id
+        for one in entering
+        if one.signal_id is None and (one.sop.program.dependencies.events or one.sop.program.dependencies.asked)
+    }
+    return signals.latest(tx, sorted(asked)) if asked else {}
+
+
+def _row(led: _Led, before: Mapping[int, int], now: Instant) -> dict[str, object]:
+    """A run that has no step left is looked at once more by itself: its end shall not come before the welcomes."""
+    one, program, state = led.entrant, led.entrant.sop.program, led.taken.state
+    ahead = schedule.at_entry(program, led.times, state, now, is_open=led.greets)
+    waits = schedule.next_index(program, state) is not None or led.greets
+    return {
+        "sop_id": one.sop.sop_id, "version_id": one.sop.version_id, "subject_id": one.subject_id,
+        "run_no": one.run_no, "customer_id": one.customer_id, "relation_id": one.owner.relation_id,
+        "member_id": one.owner.member_id, "state": state, "anchor_at": one.anchor_at, "entered_at": one.entered_at,
+        "cause": one.cause, "due_at": ahead.due_at if waits else now, "mass_at": ahead.mass_at,
+        "counts_from": ahead.counts_from, "hop": one.hop, "chain": _chain_text(one.chain),
+        "inherited": literals_text(one.inherited),
+        "after_signal": before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id,
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _chain_text(chain: tuple[int, ...]) -> str:
+    return json.dumps(chain)
+
+
+def _write_pushes(
+    tx: Transaction, app: App, let_in: Sequence[tuple[Run, _Led]], begun: Mapping[int, Begun]
+) -> None:
+    made = []
+    for run, led in let_in:
+        program, times, taken = led.entrant.sop.program, led.times, led.taken
+        if taken.fired is not None:
+            welcome = new_push(program, times, run.id, taken.fired, tx.now, skipped=led.greeting or None)
+            made.append(welcome._replace(state="planned", plan_at=None) if led.greets else welcome)
+        made += [new_push(program, times, run.id, step, tx.now, skipped=reason) for step, reason in taken.passed]
+    ids = {(run_id, step): push_id for push_id, run_id, step in queries.insert_pushes(tx, made)}
+    greeted = [
+        (ids[run.id, led.taken.fired], led.entrant.sop, _begun(led.entrant, begun))
+        for run, led in let_in
+        if led.taken.fired is not None and led.greets
+    ]
+    welcomes.send(tx, app, greeted)
+    sop_of = {run.id: run.sop_id for run, _ in let_in}
+    for one in made:
+        pushes.count(tx, sop_of[one.enrollment_id], one.step_id, one.state, one.reason)
+
+
+def _note(run_id: int, led: _Led) -> Note:
+    """The journal tells the cause, the chain behind it, what is inherited, who and why, and the steps left behind."""
+    one = led.entrant
+    detail: dict[str, object] = {"cause": one.cause}
+    if one.gate != "own":
+        detail["gate"] = one.gate
+    if one.hop:
+        detail |= {"hop": one.hop, "chain": list(one.chain)}
+    if one.inherited:
+        detail["inherited"] = sorted(one.inherited)
+    detail |= {name: said for name, said in (("who", one.who), ("why", one.why)) if said}
+    if led.taken.passed:
+        detail["passed"] = dict(led.taken.passed)
+    return Note(run_id, "entered", None, led.taken.state, None, json.dumps(detail, ensure_ascii=False))
+
+
+def _armed(run: Run, one: Entrant) -> Armed | None:
+    """When time alone changes the early-end rule first."""
+    rule = one.sop.program.early_end_rule
+    if rule is None or not needs_of(rule).time:
+        return None
+    return Armed(flips.END, run.sop_id, run.id, run.customer_id, flips_at(rule, one.about, one.about.now))

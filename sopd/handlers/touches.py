@@ -1,0 +1,115 @@
+"""One round of what happened, as rules see it: changes of tags and other news alike, each about one customer.
+
+A part of `consequences.follow`. It writes nothing but the cut of a chain that has grown too long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from machines.entry import MOST_HOPS
+from machines.facts import Dependencies, EventFact
+from machines.reasons import CHAIN_TOO_LONG
+from sopd.handlers.happened import Cause, Consequences, News, Only
+from sopd.handlers.tags import TagChange
+from sopd.store import Transaction
+from sopd.store.queries import enrollments as runs
+from sopd.store.queries import facts as queries
+from sopd.store.queries import tags as tag_queries
+from sopd.store.queries.enrollments import Note
+
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Something that rules may look at is different now for one customer (see `happened.News`).
+
+    added and removed: tags of the relation; then `text` is empty, because what is told of them depends on the rule.
+    """
+
+    customer_id: int
+    relation_id: int | None
+    touched: Dependencies
+    cause: Cause
+    text: str = ""
+    added: frozenset[str] = _NONE
+    removed: frozenset[str] = _NONE
+    event: EventFact | None = None
+    signal_id: int | None = None
+    only: Only | None = None
+
+
+def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
+    """What this round is to rules, by customer. What is more than ten hops from the outside is cut (SPEC 4)."""
+    found = [*_of_tags(tx, happened.tag_changes), *map(_of_news, happened.news)]
+    cut = [one for one in found if one.cause.hop > MOST_HOPS]
+    if cut:
+        _note(tx, cut)
+    by_customer: defaultdict[int, list[Touch]] = defaultdict(list)
+    for one in found:
+        if one.cause.hop <= MOST_HOPS:
+            by_customer[one.customer_id].append(one)
+    return dict(by_customer)
+
+
+def _of_tags(tx: Transaction, changes: Sequence[TagChange]) -> list[Touch]:
+    net = [one for one in _net(changes).values() if one.added or one.removed]
+    customers = queries.customers_of(tx, [one.relation_id for one in net]) if net else {}
+    return [
+        Touch(
+            customers[one.relation_id], one.relation_id, Dependencies(tags=one.added | one.removed), one.cause,
+            added=one.added, removed=one.removed,
+        )
+        for one in net
+    ]  # fmt: skip
+
+
+def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
+    """One change per relation; what came and went within one round did neither."""
+    net: dict[int, TagChange] = {}
+    for change in changes:
+        known = net.get(change.relation_id)
+        net[change.relation_id] = change if known is None else TagChange(
+            change.relation_id,
+            added=(known.added - change.removed) | (change.added - known.removed),
+            removed=(known.removed - change.added) | (change.removed - known.added),
+            cause=known.cause,
+        )
+    return net
+
+
+def _of_news(one: News) -> Touch:
+    return Touch(
+        one.customer_id, one.relation_id, one.touched, one.cause, one.text, event=one.event, signal_id=one.signal_id,
+        only=one.only,
+    )  # fmt: skip
+
+
+def _note(tx: Transaction, cut: Iterable[Touch]) -> None:
+    """The journal of the run whose end did it says that the chain goes no further."""
+    ended = sorted({one.cause.run for one in cut if one.cause.run is not None})
+    runs.journal(tx, [Note(run_id, "note", reason=CHAIN_TOO_LONG, detail=json.dumps({"hop": MOST_HOPS + 1}))
+                      for run_id in ended])  # fmt: skip
+
+
+def tag_names(tx: Transaction, touches: Iterable[Touch]) -> dict[str, str]:
+    """Names for people of the tags that came and went; a tag the library does not know is left out."""
+    named = {tag_id for one in touches for tag_id in (*one.added, *one.removed)}
+    return {tag_id: tag.path for tag_id, tag in tag_queries.by_ids(tx, named).items()} if named else {}
+
+
+def text(touches: Iterable[Touch], needs: Dependencies, names: Mapping[str, str]) -> str:
+    """For people, of what happened that which the rule mentions: `tag 结果/已复购`, `tag 阶段/新客 removed (hop 2)`."""
+    told = [_text(one, needs, names) for one in touches]
+    return ", ".join(dict.fromkeys(part for part in told if part))
+
+
+def _text(one: Touch, needs: Dependencies, names: Mapping[str, str]) -> str:
+    parts = [f"tag {names.get(tag_id, tag_id)}" for tag_id in sorted(one.added & needs.tags)]
+    parts += [f"tag {names.get(tag_id, tag_id)} removed" for tag_id in sorted(one.removed & needs.tags)]
+    said = ", ".join(parts) or one.text
+    return f"{said} (hop {one.cause.hop})" if said and one.cause.hop else said

@@ -1,0 +1,101 @@
+"""Statements about entering and about open runs that news may end. Called by the handlers of entries and reactions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sopd.store.transaction import Transaction
+
+
+class JudgedRun(NamedTuple):
+    """An open enrollment as a judgement of its early end needs it; `inherited` is a JSON list of literals (D4)."""
+
+    id: int
+    sop_id: int
+    version_id: int
+    customer_id: int
+    relation_id: int
+    entered_at: int
+    after_signal: int
+    inherited: str | None
+
+    @property
+    def literals(self) -> frozenset[str]:
+        """The inherited literals."""
+        return frozenset(json.loads(self.inherited)) if self.inherited else frozenset()
+
+
+_JUDGED = ", ".join(JudgedRun._fields)
+
+
+def judged_runs(tx: Transaction, customer_ids: Iterable[int]) -> list[JudgedRun]:
+    """The open enrollments of these customers, by id."""
+    given = tx.ids(sorted(customer_ids))
+    rows = tx.rows(
+        f"select {_JUDGED} from enrollment where closed_at is null"
+        f" and customer_id in (select id from {given.sql} g) order by id",
+        given.params,
+    )
+    return [JudgedRun(*row) for row in rows]
+
+
+def runs_by_id(tx: Transaction, ids: Iterable[int]) -> list[JudgedRun]:
+    """These enrollments, open or not."""
+    given = tx.ids(ids)
+    rows = tx.rows(f"select {_JUDGED} from enrollment where id in (select id from {given.sql} g) order by id",
+                   given.params)  # fmt: skip
+    return [JudgedRun(*row) for row in rows]
+
+
+def literals_text(literals: Iterable[str]) -> str | None:
+    """Inherited literals as they stand in a row."""
+    held = sorted(literals)
+    return json.dumps(held, ensure_ascii=False) if held else None
+
+
+def set_inherited(tx: Transaction, rows: Sequence[tuple[int, frozenset[str]]]) -> None:
+    """Write what these runs still inherit."""
+    if not rows:
+        return
+    given = tx.table({"id": "bigint", "inherited": "text"}, [(key, literals_text(some)) for key, some in rows])
+    tx.run(f"update enrollment set inherited = n.inherited from {given.sql} n where enrollment.id = n.id",
+           given.params)  # fmt: skip
+
+
+# -- outside -----------------------------------------------------------------------------------------------------------
+
+
+class LastRun(NamedTuple):
+    """What a subject has behind it in one SOP: its last run. `ended_at` None: it is inside."""
+
+    sop_id: int
+    subject_id: int
+    id: int
+    run_no: int
+    ended_at: int | None
+    rule_false_at: int | None
+
+
+def last_runs(tx: Transaction, sop_ids: Iterable[int], subjects: Iterable[int]) -> dict[tuple[int, int], LastRun]:
+    """By (SOP, subject), for those that were ever inside."""
+    sops, given = tx.ids(sorted(set(sop_ids))), tx.ids(sorted(set(subjects)))
+    rows = tx.rows(
+        "select sop_id, subject_id, id, run_no, closed_at, rule_false_at from enrollment e"
+        f" where sop_id in (select id from {sops.sql} s) and subject_id in (select id from {given.sql} g)"
+        " and run_no = (select max(run_no) from enrollment m where m.sop_id = e.sop_id"
+        " and m.subject_id = e.subject_id)",
+        (*sops.params, *given.params),
+    )
+    return {(row[0], row[1]): LastRun(*row) for row in rows}
+
+
+def set_rule_false(tx: Transaction, run_ids: Iterable[int]) -> None:
+    """The entry rule has been seen false after the end of these runs; the first time counts."""
+    given = tx.ids(sorted(run_ids))
+    tx.run(
+        f"update enrollment set rule_false_at = ? where id in (select id from {given.sql} g)"
+        " and closed_at is not null and rule_false_at is null",
+        (tx.now, *given.params),
+    )
