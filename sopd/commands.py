@@ -156,6 +156,23 @@ class RetrySetAside:
     who: str
 
 
+@dataclass(frozen=True)
+class CreateToken:
+    """Make a bearer token of the HTTP API with these scopes."""
+
+    name: str
+    scopes: tuple[str, ...]
+    who: str
+
+
+@dataclass(frozen=True)
+class RevokeToken:
+    """Let a bearer token open nothing any more."""
+
+    name: str
+    who: str
+
+
 Command = (
     ApplySop
     | StartSop
@@ -173,4 +190,6 @@ Command = (
     | RetryPushes
     | ReplayInbox
     | RetrySetAside
+    | CreateToken
+    | RevokeToken
 )

@@ -28,6 +28,7 @@ from sopd.store.filelock import hold
 from sopd.store.migrate import migrate
 from sopd.ticker import Look
 from sopd.web import app as web_app
+from sopd.web.api import Api
 from sopd.web.callback import Callback
 from sopd.web.health import Health
 
@@ -120,7 +121,8 @@ class Daemon:
     def _web(self) -> Iterator[None]:
         """The web server in a thread of its own; the callback answers from its first moment."""
         callback = Callback(self.engine.crypto, self.engine.accept, self.settings.engine.inbox_gather_ms)
-        application = web_app.build(callback, Health(self._why_not_ready, self._measure))
+        api = Api(self.engine.app, self.engine.activity)
+        application = web_app.build(callback, Health(self._why_not_ready, self._measure), api)
         listening = _listen(self.settings.web.host, self.settings.web.port)
         self.port = listening.getsockname()[1]
         server = uvicorn.Server(

@@ -31,6 +31,9 @@ ENROLLMENTS = Gauge(
     "sopd_enrollments", "Enrollments that entered, or came to this end, so far", ["state"], registry=REGISTRY
 )
 CALLBACKS = Counter("sopd_callbacks", "Callbacks by what became of them", ["outcome"], registry=REGISTRY)
+API_REQUESTS = Counter(
+    "sopd_api_requests", "Requests to the HTTP API by what they were answered", ["path", "status"], registry=REGISTRY
+)
 WECOM_SECONDS = Histogram(
     "sopd_wecom_seconds", "How long a WeCom call took", ["path"], buckets=_CALL_BUCKETS, registry=REGISTRY
 )

@@ -6,15 +6,19 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from sopd import __version__
+from sopd.web.api import PREFIX, Api
 from sopd.web.callback import Callback
 from sopd.web.health import Health
 
 CALLBACK_PATH = "/wecom/callback"
 
 
-def build(callback: Callback, health: Health) -> FastAPI:
+def build(callback: Callback, health: Health, api: Api) -> FastAPI:
     """The application. The callback and the health checks are bare routes, outside the API's document."""
-    app = FastAPI(title="sopd", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="sopd", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json"
+    )
+    api.add_to(app)
     app.router.routes.extend(
         [
             Route(CALLBACK_PATH, callback.check, methods=["GET"]),

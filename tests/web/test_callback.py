@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from sopd.activity import Activity
 from sopd.crypto import CallbackCrypto
 from sopd.web import app
+from sopd.web.api import Api
 from sopd.web.callback import MOST_BYTES, Callback
 from sopd.web.health import Health
 from sopd.wecom.callbacks import CallbackEvent
@@ -26,7 +29,9 @@ class Door:
         self.fault: Exception | None = None
         self.not_ready: str | None = None
         callback = Callback(crypto, self._accept, gather_ms=5)
-        self.web = TestClient(app.build(callback, Health(lambda: self.not_ready, lambda: None)))
+        nothing: Any = None  # no test here asks the API for anything that it would need an engine for
+        api = Api(nothing, Activity())
+        self.web = TestClient(app.build(callback, Health(lambda: self.not_ready, lambda: None), api))
 
     def _accept(self, events: Sequence[CallbackEvent]) -> None:
         if self.fault is not None:
