@@ -29,8 +29,8 @@ class EntryFacts:
     or through a flow or by hand. is_new: see `is_new`; is_inherited: add_way 202 or a transfer. in_scope: the member is
     one of the SOP's. member_able: it may send to customers. inside: a run is open. ran_before: one has ended;
     wait_over: see `wait_is_over`; rule_was_false: the entry rule has been false since that end (for an add, the adding
-    itself is the change). has_anchor: there is a date to count from. hops and entered_in_chain: the chain of causes that
-    leads here.
+    itself is the change). has_anchor: there is a date to count from. hops and entered_in_chain: the chain of causes
+    that leads here.
 
     The event at hand is among the facts for the entry rule; for the early end it is over before the run begins.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from machines.events import ManualEnd
@@ -11,6 +12,7 @@ from sopd.errors import NotFound, Refused
 from sopd.handlers import enrollments, tag_library
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
+from sopd.store import Transaction
 from sopd.store.queries import audit
 from sopd.store.queries import enrollments as queries
 
@@ -23,6 +25,22 @@ class Ended:
     before: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class EndTags:
+    """Ids of the tags that an operator's end writes."""
+
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+def resolve(tx: Transaction, add: Sequence[str], remove: Sequence[str]) -> EndTags:
+    """Tags by name or id; Refused with every fault."""
+    found = tag_library.resolve(tx, (*add, *remove))
+    if found.faults:
+        raise Refused("; ".join(f"{name}: {fault}" for name, fault in found.faults.items()))
+    return EndTags(tuple(found.tag_ids[name] for name in add), tuple(found.tag_ids[name] for name in remove))
+
+
 def end_by_operator(app: App, command: EndEnrollments) -> Ended:
     """End open runs `manual_end`, with optional tags (names or ids) on the owner's relation.
 
@@ -30,9 +48,7 @@ def end_by_operator(app: App, command: EndEnrollments) -> Ended:
     """
     wanted = tuple(dict.fromkeys(command.enrollment_ids))
     with app.store.transaction() as tx:
-        tags = tag_library.resolve(tx, (*command.add_tags, *command.remove_tags))
-        if tags.faults:
-            raise Refused("; ".join(f"{name}: {fault}" for name, fault in tags.faults.items()))
+        tags = resolve(tx, command.add_tags, command.remove_tags)
         known = queries.existing(tx, wanted)
         strange = [str(one) for one in wanted if one not in known]
         if strange:
@@ -41,8 +57,8 @@ def end_by_operator(app: App, command: EndEnrollments) -> Ended:
         event = ManualEnd(
             by=command.who,
             why=command.why,
-            add_tags=tuple(tags.tag_ids[name] for name in command.add_tags),
-            remove_tags=tuple(tags.tag_ids[name] for name in command.remove_tags),
+            add_tags=tags.add,
+            remove_tags=tags.remove,
         )
         follow(tx, app, enrollments.end(tx, app, ended, event, by=command.who))
         audit.write(tx, command.who, "enrollment end", ",".join(map(str, ended)), json.dumps({"why": command.why}))

@@ -99,3 +99,68 @@ def set_rule_false(tx: Transaction, run_ids: Iterable[int]) -> None:
         " and closed_at is not null and rule_false_at is null",
         (tx.now, *given.params),
     )
+
+
+# -- by hand -----------------------------------------------------------------------------------------------------------
+
+
+class OpenRun(NamedTuple):
+    """An open enrollment that an operator moves."""
+
+    id: int
+    sop_id: int
+    customer_id: int
+    relation_id: int
+    member_id: int
+    external_userid: str
+
+
+_OPEN = (
+    "select e.id, e.sop_id, e.customer_id, e.relation_id, e.member_id, c.external_userid from enrollment e"
+    " join customer c on c.id = e.customer_id"
+)
+
+
+def open_runs(tx: Transaction, ids: Iterable[int]) -> list[OpenRun]:
+    """Those of these enrollments that are open, by id."""
+    given = tx.ids(ids)
+    rows = tx.rows(
+        f"{_OPEN} where e.id in (select id from {given.sql} g) and e.closed_at is null order by e.id", given.params
+    )
+    return [OpenRun(*row) for row in rows]
+
+
+def open_beside(tx: Transaction, ids: Iterable[int]) -> list[OpenRun]:
+    """These open enrollments, and all others that the same customers have open in the same SOPs, by id."""
+    given = tx.ids(ids)
+    rows = tx.rows(
+        f"{_OPEN} where e.closed_at is null and (e.sop_id, e.customer_id) in (select sop_id, customer_id"
+        f" from enrollment where id in (select id from {given.sql} g)) order by e.id",
+        given.params,
+    )
+    return [OpenRun(*row) for row in rows]
+
+
+def open_runs_in(tx: Transaction, sop_id: int, customer_ids: Iterable[int]) -> dict[int, int]:
+    """The open run of each of these customers in one SOP, by customer."""
+    given = tx.ids(sorted(customer_ids))
+    return dict(tx.rows(
+        "select customer_id, id from enrollment where closed_at is null and sop_id = ?"
+        f" and customer_id in (select id from {given.sql} g)",
+        (sop_id, *given.params),
+    ))  # fmt: skip
+
+
+def customer_ids(tx: Transaction, external_userids: Iterable[str]) -> dict[str, int]:
+    """Ids of the known ones among these customers."""
+    given = tx.table({"external_userid": "text"}, [(one,) for one in external_userids])
+    return dict(tx.rows(
+        "select external_userid, id from customer"
+        f" where external_userid in (select external_userid from {given.sql} g)",
+        given.params,
+    ))  # fmt: skip
+
+
+def is_member(tx: Transaction, userid: str) -> bool:
+    """Whether there is a member of this id."""
+    return tx.one("select 1 from member where userid = ?", (userid,)) is not None
