@@ -40,6 +40,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop("intake", "work", intake.run_once, ("intake", "reread")),
     Loop("sweep", "work", sweep.run_once, ("sweep",)),
     Loop("signals", "work", signals.run_once, ("signals",)),
+    Loop("handover", "work", planner.hand_over_once, ("handover",)),
     Loop("fire", "work", planner.fire_once, ("fire",)),
     Loop("plan", "work", planner.plan_once, ("plan",)),
     Loop("relay", "work", relay.run_once, ("relay",)),

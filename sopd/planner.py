@@ -1,8 +1,11 @@
-"""The loops that turn moments into pushes and pushes into tasks: one bounded batch a call. Decides nothing itself."""
+"""The loops that turn moments into pushes and pushes into tasks, and lead runs on that nobody took over in time.
+
+One bounded batch a call. Decides nothing itself.
+"""
 
 from __future__ import annotations
 
-from sopd.handlers import firing, planning
+from sopd.handlers import firing, handovers, planning
 from sopd.handlers.app import App
 
 
@@ -14,3 +17,8 @@ def fire_once(app: App) -> int:
 def plan_once(app: App) -> int:
     """Plan pushes that are due; returns how many were looked at."""
     return planning.plan(app)
+
+
+def hand_over_once(app: App) -> int:
+    """Lead on the runs of relations that were handed over to nobody; returns how many relations were looked at."""
+    return handovers.close(app)

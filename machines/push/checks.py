@@ -18,6 +18,7 @@ from machines.events import FullOutcome, PushCancelled, PushDelayed, PushEvent, 
 class PlanFacts:
     """What planning knows of a push at the moment it looks. Equal facts make one group.
 
+    handover_until: so long the run waits for the member who takes the customer over, None outside a hand-over.
     only_if: the step's condition now. quiet_until: end of the quiet hours that hold now, None outside them and for a
     welcome, whose code lives 20 seconds. claim: may this run send the step to this customer (D5): free, held by another
     relation's push that is still open, or sent by it; `claimed_by` is that relation's member. has_place: quota and
@@ -27,6 +28,7 @@ class PlanFacts:
     enrollment_open: bool = True
     end_reason: str | None = None
     sop_state: str = "running"
+    handover_until: int | None = None
     only_if: bool = True
     muted: bool = False
     owner_able: bool = True
@@ -72,6 +74,10 @@ def _check_sop(facts: PlanFacts) -> PushEvent | None:
     return PushDelayed(reasons.SOP_PAUSED if facts.sop_state == "paused" else reasons.SOP_NOT_RUNNING)
 
 
+def _check_handover(facts: PlanFacts) -> PushEvent | None:
+    return None if facts.handover_until is None else PushDelayed(reasons.HANDED_OVER, facts.handover_until)
+
+
 def _check_condition(facts: PlanFacts) -> PushEvent | None:
     return None if facts.only_if else PushSkipped(reasons.CONDITION)
 
@@ -102,6 +108,7 @@ def _check_quota(facts: PlanFacts) -> PushEvent | None:
 CHECKS: tuple[tuple[str, Callable[[PlanFacts], PushEvent | None]], ...] = (
     ("enrollment open", _check_enrollment),
     ("sop running", _check_sop),
+    ("handed over", _check_handover),
     ("only_if", _check_condition),
     ("muted", _check_muted),
     ("owner able", _check_owner),

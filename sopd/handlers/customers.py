@@ -1,29 +1,29 @@
 """Customers and their relations: losing one, 免打扰, tags by hand (SPEC 8, D22, D24).
 
-`lost` is a part: it believes WeCom's word that a relation ended, as of the event's own instant, and ends the runs that
-the relation carries. `mute` and `tag` are an operator's commands. What WeCom shows of relations is taken over by
-`observe`.
+`lost` is a part: it believes WeCom's word that a relation ended, as of the event's own instant; what that means to the
+runs the relation carries is decided by `handovers`. `mute` and `tag` are an operator's commands. What WeCom shows of
+relations is taken over by `observe`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from machines.calendar import SECOND_MS
-from machines.events import Lost
 from sopd.commands import MuteCustomer, TagRelation
 from sopd.errors import NotFound, Refused
-from sopd.handlers import dispatches, enrollments, pushes, tag_library, tags
+from sopd.handlers import contact_news, dispatches, handovers, pushes, tag_library, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
+from sopd.handlers.contact_news import Contact
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
 from sopd.store.queries import audit, inbox, people
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries.inbox import Mark
+from sopd.store.queries.owners import Leaving
 from sopd.store.queries.people import Known, Named
 
 RECONCILIATION = "reconciliation"
@@ -46,7 +46,7 @@ class Loss:
 
 
 def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
-    """End relations by events and with them their open runs (SPEC 8: no tags, no flow, tasks end by their results).
+    """End relations by events; their open runs go on through others, wait for who takes over, or are lost (SPEC 8).
 
     An event older than the relation's beginning speaks of an earlier one and is ignored. One of the very same second is
     no proof either way: WeCom is asked. A relation that nobody knew is written as lost, so that a late reading that
@@ -65,7 +65,7 @@ def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
         if pair not in unclear and _ends(row, latest[pair])
     ]
     people.write(tx, [after for _, after in ended])
-    return end_runs(tx, app, {after.id: after.lost_by or "" for before, after in ended if before.state == "active"})
+    return leave(tx, app, [after for before, after in ended if before.state == "active"])
 
 
 def _bury_unknown(tx: Transaction, losses: Sequence[Loss]) -> None:
@@ -83,17 +83,21 @@ def _bury_unknown(tx: Transaction, losses: Sequence[Loss]) -> None:
     )  # fmt: skip
 
 
-def end_runs(tx: Transaction, app: App, lost_by: dict[int, str]) -> Consequences:
-    """End the open runs of these relations as lost; `lost_by` tells for each by whom."""
-    if not lost_by:
+def leave(tx: Transaction, app: App, over: Sequence[Known]) -> Consequences:
+    """What the end of these relations, written just now, means to their runs and to rules.
+
+    A relation among them may be active again already: it ended unseen and began anew.
+    """
+    if not over:
         return NOTHING
-    ending: defaultdict[str, list[int]] = defaultdict(list)
-    for run in people.open_runs(tx, lost_by):
-        ending[lost_by[run.relation_id]].append(run.id)
-    followed = NOTHING
-    for by, ids in ending.items():
-        followed += enrollments.end(tx, app, ids, Lost(by))
-    return followed
+    leaving = [
+        Leaving(one.id, one.customer_id, one.userid, one.lost_by or RECONCILIATION, one.lost_at or tx.now)
+        for one in over
+    ]
+    happened = handovers.leave(tx, app, leaving)
+    return happened + Consequences(
+        news=contact_news.ended(tx, [Contact(one.id, one.customer_id, one.userid) for one in over])
+    )
 
 
 def _same_second(row: Known, loss: Loss) -> bool:

@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sopd.handlers import customers, enrollments, tags
+from sopd.handlers import contact_news, customers, enrollments, handovers, tags
+from sopd.handlers.admission import INHERITED_ADD_WAY
 from sopd.handlers.app import App
 from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.contact_news import Contact
 from sopd.handlers.enrollments import Begun
 from sopd.handlers.observe_verdicts import Sighting, Verdict, began_at, judge
 from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
 from sopd.store.queries import inbox, people
+from sopd.store.queries import owners as owner_queries
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.people import Known, Named, Pair
 from sopd.store.queries.tags import Held
@@ -51,14 +54,18 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
     with app.store.transaction() as tx:
         page = _page(tx, {one.pair: one for one in sightings})
         made = _insert(tx, page)
-        lost_by = _write(tx, page)
+        over = _write(tx, page)
         ids = {**{pair: row.id for pair, row in page.known.items()}, **made}
         changes, pending = _take_tags(tx, page, ids)
-        happened = customers.end_runs(tx, app, lost_by)
-        enrollments.admit(tx, app, _begun(page, ids))
-        follow(tx, app, happened + Consequences(tag_changes=tuple(changes)))
+        begun = _begun(page, ids)
+        # Ends before beginnings: who is lost and comes back in one page enters anew.
+        happened = customers.leave(tx, app, over) + handovers.take_over(tx, app, begun)
+        enrollments.admit(tx, app, begun)
+        news = contact_news.began(tx, [_contact(page, ids, pair) for pair in page.of(*BEGINS, "back")])
+        follow(tx, app, happened + Consequences(tag_changes=tuple(changes), news=news))
         # Last: others mark re-reads while they hold what has been locked above.
         _finish(tx, app, page, pending)
+        _ask_who_handed_over(tx, app, begun)
 
 
 def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:
@@ -99,8 +106,8 @@ def _channel(one: Sighting) -> str:
     return (one.follow.state if one.follow else "") or one.channel or ""
 
 
-def _write(tx: Transaction, page: Page) -> dict[int, str]:
-    """Write known relations that changed; returns which of them are lost now, and by whom."""
+def _write(tx: Transaction, page: Page) -> list[Known]:
+    """Write known relations that changed; returns those that are over, as written."""
     written: list[Known] = []
     for pair, row in page.known.items():
         one, verdict = page.seen[pair], page.verdicts[pair]
@@ -116,7 +123,8 @@ def _write(tx: Transaction, page: Page) -> dict[int, str]:
                 state="lost", lost_at=tx.now, lost_by=customers.RECONCILIATION, missing_at=None
             ))  # fmt: skip
     people.write(tx, written)
-    return {page.known[pair].id: customers.RECONCILIATION for pair in page.of("gone", "begun_anew")}
+    over = {page.known[pair].id for pair in page.of("gone", "begun_anew")}
+    return [row for row in written if row.id in over]
 
 
 def _take_tags(tx: Transaction, page: Page, ids: Mapping[Pair, int]) -> tuple[list[TagChange], set[Pair]]:
@@ -162,6 +170,20 @@ def _begun(page: Page, ids: Mapping[Pair, int]) -> list[Begun]:
         for pair in page.of(*BEGINS)
         for one in (page.seen[pair],)
     ]
+
+
+def _contact(page: Page, ids: Mapping[Pair, int], pair: Pair) -> Contact:
+    return Contact(ids[pair], page.customers[pair[1]], pair[0])
+
+
+def _ask_who_handed_over(tx: Transaction, app: App, begun: Sequence[Begun]) -> None:
+    """Where somebody took over, another relation has ended: those that carry runs are read again, in case no event
+    tells (WeCom 7)."""
+    taken = [one.relation_id for one in begun if one.add_way == INHERITED_ADD_WAY]
+    pairs = owner_queries.other_pairs(tx, taken) if taken else []
+    if pairs:
+        inbox.mark(tx, [Mark(*pair, "local") for pair in pairs])
+        tx.after_commit(partial(app.ring, "intake"))
 
 
 def _finish(tx: Transaction, app: App, page: Page, pending: Iterable[Pair]) -> None:

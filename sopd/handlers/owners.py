@@ -37,6 +37,7 @@ class Owner(NamedTuple):
     add_way: int
     began_at: int
     last_talk_at: int | None
+    learned_at: int
     tags: frozenset[str] = _NO_TAGS
 
 

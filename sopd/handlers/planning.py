@@ -23,6 +23,7 @@ from machines.events import (
     PushSkipped,
     ResultQuota,
 )
+from machines.lifecycle import passes_over
 from machines.push import PlanFacts, PushFacts, Verdict
 from machines.quota import after_full, choose_place
 from machines.reasons import CAPACITY, PAUSED, SOP_PAUSED
@@ -37,8 +38,10 @@ from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import claims, sops
 from sopd.store.queries import enrollments as run_queries
+from sopd.store.queries import owners as owner_queries
 from sopd.store.queries import planning as queries
 from sopd.store.queries import pushes as push_queries
+from sopd.store.queries import resuming as resume_queries
 from sopd.store.queries.enrollments import Note
 from sopd.store.queries.pushes import Changed
 
@@ -82,7 +85,8 @@ def _lock(tx: Transaction, app: App, ids: Sequence[int], states: Mapping[int, st
         return []
     muted = queries.lock_customers(tx, [one.customer_id for one in wanted])
     runs = queries.lock_runs(tx, [one.enrollment_id for one in wanted])
-    rows = queries.push_rows(tx, [one.id for one in wanted])
+    # A push that has just gone to another owner is that one's to plan.
+    rows = [row for row in queries.push_rows(tx, [one.id for one in wanted]) if row.member_id in owners]
     return load(tx, app, rows, runs, owners, muted, states)
 
 
@@ -232,6 +236,7 @@ def quota_full(tx: Transaction, app: App, push_ids: Sequence[int]) -> Consequenc
 
     Deferred pushes go back to planning for the next allowed day; their places in the windows are given back.
     """
+    owner_queries.follow_owners(tx, push_ids)
     rows = push_queries.unsettled(tx, push_ids)
     runs = queries.lock_runs(tx, [row.enrollment_id for row in rows])
     programs = app.programs.all(tx, [row.version_id for row in rows])
@@ -251,20 +256,24 @@ def back(
 ) -> Consequences:
     """Certainly not sent: these pushes leave their task and are planned anew, not before `until`.
 
-    For `sop paused` they wait for `resume`; if that was given meanwhile they are skipped as it says (D23). Those whose
+    For `sop paused` they wait for `resume`; if that was given meanwhile they do as it said (D23). Those whose
     enrollment ended become cancelled.
     """
+    owner_queries.follow_owners(tx, push_ids)
     rows = push_queries.unsettled(tx, push_ids)
     runs = queries.lock_runs(tx, [row.enrollment_id for row in rows])
     states = sops.states(tx)
+    resumed = resume_queries.policies(tx, {row.sop_id for row in rows}) if reason == SOP_PAUSED else {}
     told = []
     for row in rows:
         run = runs[row.enrollment_id]
         facts = PushFacts(enrollment_open=run.closed_at is None, end_reason=run.reason, task="retired")
         decision = pushes.decide(row.state, PushReturned(reason, until), facts)
-        parked = reason == SOP_PAUSED and states[row.sop_id] == "paused"
+        # Of a run that is to be shifted yet, the shift plans it.
+        parked = reason == SOP_PAUSED and (states[row.sop_id] == "paused" or run.parked_at is not None)
         if reason == SOP_PAUSED and not parked and not decision.settled:
-            decision = pushes.decide(decision.state, PushSkipped(PAUSED), PushFacts())
+            passed = passes_over(resumed.get(row.sop_id, "skip"), row.next_due_at, tx.now)
+            decision = pushes.decide(decision.state, PushSkipped(PAUSED), PushFacts()) if passed else decision
         told.append(Told(row, decision, plan_at=None if parked else until or tx.now))
     tx.after_commit(lambda: app.ring("plan"))
     return pushes.tell(tx, told)

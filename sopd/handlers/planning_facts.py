@@ -62,6 +62,7 @@ def load(
             enrollment_open=run.closed_at is None,
             end_reason=run.reason,
             sop_state=states[row.sop_id],
+            handover_until=run.handover_until,
             only_if=holds[row.id],
             muted=muted[row.customer_id],
             owner_able=owner.able,

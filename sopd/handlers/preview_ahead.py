@@ -73,8 +73,8 @@ def wishes(tx: Transaction, app: App, subject: Subject) -> list[Wish]:
                 sent_at = earliest_send(max(due_at, tx.now), program.timetable)
                 found.append(Wish(run, step, due_at, day_of(sent_at), Rival(program.priority, due_at, run.id)))
     holds = conditions(tx, [(place, one.run.relation_id, one.step.only_if) for place, one in enumerate(found)])
-    able = plan_queries.able_members(tx, [run.member_id for run in runs])
-    return [one for place, one in enumerate(found) if holds[place] and one.run.member_id in able]
+    able = plan_queries.able_relations(tx, [run.relation_id for run in runs])
+    return [one for place, one in enumerate(found) if holds[place] and one.run.relation_id in able]
 
 
 def told_by(

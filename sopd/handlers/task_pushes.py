@@ -27,7 +27,7 @@ from machines.events import (
 )
 from machines.push import PushDecision, PushFacts
 from machines.push.life import PLANNED
-from machines.reasons import NOT_CONFIRMED, REFUSED_BY_WECOM, REISSUE, SOP_PAUSED
+from machines.reasons import NOT_CONFIRMED, OWNER_MOVED, REFUSED_BY_WECOM, REISSUE, SOP_PAUSED
 from machines.slots import creation_minute
 from sopd.handlers import planning, pushes
 from sopd.handlers.app import App
@@ -65,6 +65,7 @@ class Heard:
     sent: dict[int, Instant] = field(default_factory=dict)
     full: list[int] = field(default_factory=list)
     paused: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)
     again: list[Inside] = field(default_factory=list)
 
 
@@ -145,6 +146,9 @@ def _paused(tx: Transaction, tasks: Sequence[Task]) -> set[int]:
 
 
 def _hear(heard: Heard, task: Task, one: Inside, report: Report | None, now: Instant) -> None:
+    if task.reissue and one.has_moved and one.closed_at is None:
+        heard.moved.append(one.id)  # the new task is the old member's
+        return
     first = [word for word in task.words if not isinstance(word, ResultUnreported)]
     last: list[PushEvent] = [word for word in task.words if isinstance(word, ResultUnreported)]
     if task.reissue:
@@ -193,6 +197,8 @@ def _write(tx: Transaction, app: App, heard: Heard) -> Consequences:
         happened += planning.quota_full(tx, app, heard.full)
     if heard.paused:
         happened += planning.back(tx, app, heard.paused, SOP_PAUSED)
+    if heard.moved:
+        happened += planning.back(tx, app, heard.moved, OWNER_MOVED)
     return happened
 
 

@@ -25,9 +25,9 @@ def test_candidates_are_all_relations_with_what_owner_rules_look_at(store: Store
         tagged = owners.candidates(tx, [alice.customer_id], with_tags=True)
 
     first = owners.Owner(
-        alice.id, alice.customer_id, alice.member_id, "alice", True, "active", "expo2026", 1, T0, None
+        alice.id, alice.customer_id, alice.member_id, "alice", True, "active", "expo2026", 1, T0, None, T0
     )
-    second = owners.Owner(gone.id, alice.customer_id, carol.id, "carol", False, "lost", "", 0, T0 + 1, T0 + 2)
+    second = owners.Owner(gone.id, alice.customer_id, carol.id, "carol", False, "lost", "", 0, T0 + 1, T0 + 2, T0)
     assert bare == {alice.customer_id: (first, second)}
     assert tagged == {
         alice.customer_id: (first._replace(tags=frozenset({"et1"})), second._replace(tags=frozenset({"et3"})))

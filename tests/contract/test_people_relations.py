@@ -177,7 +177,7 @@ def test_a_transfer_ends_one_relation_and_begins_another_that_is_not_new(town: T
     assert town.relation("alice", "wm1") == ("lost", "transfer")
     assert town.relation("bob", "wm1") == ("active", None)
     assert town.rows("select add_way from relation where state = 'active'") == [(202,)]
-    assert [row[2] for row in town.runs()] == ["lost"]
+    assert [(row[0], row[2]) for row in town.runs()] == [("bob", "hello")]
     assert town.rows("select reason from refusal") == [("inherited",)]
 
 

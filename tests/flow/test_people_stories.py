@@ -125,10 +125,12 @@ def test_a_customer_handed_over_is_not_new_to_the_taker(store: Store) -> None:
     add(rig, "wmMei")
     rig.run_for(minutes=1)
     rig.world.transfer("alice", "bob", "wmMei", now=rig.now)
+    rig.run_until(at("2026-03-03 11:00"))
+    confirm(rig)
     rig.run_until(at("2026-03-04 12:00"))
 
-    assert runs(rig) == [("wmMei", "lost")]
-    assert rig.world.tasks == {}
+    assert runs(rig) == [("wmMei", "normal_end")]
+    assert [list(task.assignments) for task in rig.world.tasks.values()] == [["bob"]]
 
 
 def test_a_mute_takes_the_customer_out_of_the_task_that_is_out(store: Store) -> None:

@@ -277,6 +277,7 @@ READY = PlanFacts()
 FAULTS: list[tuple[str, dict[str, Any], PushEvent]] = [
     ("enrollment open", {"enrollment_open": False, "end_reason": "lost"}, PushCancelled("lost")),
     ("sop running", {"sop_state": "paused"}, PushDelayed("sop paused")),
+    ("handed over", {"handover_until": 700}, PushDelayed("handed over", 700)),
     ("only_if", {"only_if": False}, PushSkipped("condition")),
     ("muted", {"muted": True}, PushSkipped("muted")),
     ("owner able", {"owner_able": False}, PushSkipped("member cannot send")),
@@ -300,7 +301,8 @@ def test_each_check_speaks_with_its_reason(name: str, fault: dict[str, Any], eve
 
 @pytest.mark.parametrize("first", range(len(FAULTS)))
 def test_the_first_check_in_the_order_of_the_page_decides(first: int) -> None:
-    """SPEC 7.2: enrollment open, SOP running, only_if, muted, owner able, quiet hours, once_per, quota."""
+    """SPEC 7.2: enrollment open, SOP running, only_if, muted, owner able, quiet hours, once_per, quota; and between
+    them, while nobody acts for the customer, the hand-over of SPEC 4."""
     everything = {key: value for _, fault, _ in FAULTS[first:] for key, value in fault.items()}
 
     assert check(replace(READY, **everything)).check == FAULTS[first][0]

@@ -18,7 +18,7 @@ def care(**changes: object) -> Program:
 
 
 def relation(number: int, userid: str, began_at: int, *tags: str, state: str = "active") -> Owner:
-    return Owner(number, 1, number, userid, True, state, "", 1, began_at, None, frozenset(tags))
+    return Owner(number, 1, number, userid, True, state, "", 1, began_at, None, began_at, frozenset(tags))
 
 
 ALICE, BOB, CAROL = relation(1, "alice", 300), relation(2, "bob", 100), relation(3, "carol", 200, "已购/防晒")

@@ -10,6 +10,8 @@ _BACK = {
     "push": "update push set plan_at = ? where plan_at is null and settled_at is null and cast(id as text) in ({keys})",
     "dispatch": "update dispatch set act_at = ? where act_at is null and settled_at is null"
     " and cast(id as text) in ({keys})",
+    "relation": "update relation set handover_until = ? where handover_until is null and state = 'lost'"
+    " and cast(id as text) in ({keys})",
     "outbox": "update outbox set act_at = ? where act_at is null and done_at is null and cast(id as text) in ({keys})",
     "flip": "update flip set at = ? where at is null and purpose || '/' || sop_id || '/' || ref_id in ({keys})",
     "signal": "update signal set handled_at = null where cast(? as bigint) > 0 and cast(id as text) in ({keys})",

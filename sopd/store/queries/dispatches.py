@@ -63,7 +63,7 @@ class Saved(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """An unsettled push of a task, with its customer and what its run has come to."""
+    """An unsettled push of a task, with its customer and what its run has come to. `has_moved`: to another owner."""
 
     id: int
     enrollment_id: int
@@ -80,13 +80,15 @@ class Inside(NamedTuple):
     external_userid: str
     is_muted: bool
     is_friend: bool
+    has_moved: bool
 
 
 _TASK = ", ".join("m.userid" if name == "userid" else f"d.{name}" for name in TaskRow._fields)
 _INSIDE = (
     "p.id, p.enrollment_id, p.sop_id, p.step_id, p.relation_id, p.state, p.reason, p.dispatch_id, d.state,"
     " p.stopped_at, e.closed_at, e.reason, c.external_userid,"
-    " case when c.muted_at is null then 0 else 1 end, case when r.state = 'lost' then 0 else 1 end"
+    " case when c.muted_at is null then 0 else 1 end, case when r.state = 'lost' then 0 else 1 end,"
+    " case when e.relation_id <> p.relation_id then 1 else 0 end"
 )
 
 

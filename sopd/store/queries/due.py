@@ -10,6 +10,7 @@ _EARLIEST = {
     "reread_fast": "select min(act_at) from dirty where act_at is not null and {fast}",
     "sweep": "select min(at) from flip where at is not null",
     "signals": "select case when exists (select 1 from signal where handled_at is null) then 0 end",
+    "handover": "select min(handover_until) from relation where handover_until is not null",
     "fire": "select min(due_at) from enrollment where due_at is not null",
     "plan": "select min(plan_at) from push where plan_at is not null",
     "outbox": "select min(act_at) from outbox where act_at is not null and {slow}",

@@ -1,0 +1,59 @@
+"""News of relations for rules (SPEC 3): begun or back, ended. A part for those who learn of either.
+
+It reads inside the caller's transaction, after the change and its tags have been written, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from machines.facts import Dependencies
+from sopd.handlers.happened import News
+from sopd.store import Transaction
+from sopd.store.queries import facts as fact_queries
+
+_NO_TAGS: frozenset[str] = frozenset()
+
+
+class Contact(NamedTuple):
+    """The relation that is spoken of."""
+
+    relation_id: int
+    customer_id: int
+    userid: str
+
+
+def began(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
+    """These relations are active and were not before."""
+    tags = _tags(tx, contacts)
+    return tuple(
+        News(
+            one.customer_id,
+            Dependencies(
+                tags=tags.get(one.relation_id, _NO_TAGS), lost=True, source=True, member=True, added=True
+            ),
+            f"contact with {one.userid} began",
+            one.relation_id,
+        )
+        for one in contacts
+    )
+
+
+def ended(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
+    """These relations were active and are no longer: their tags do not count any more."""
+    tags = _tags(tx, contacts)
+    return tuple(
+        News(
+            one.customer_id,
+            Dependencies(tags=tags.get(one.relation_id, _NO_TAGS), lost=True),
+            f"contact with {one.userid} ended",
+            one.relation_id,
+        )
+        for one in contacts
+    )
+
+
+def _tags(tx: Transaction, contacts: Iterable[Contact]) -> dict[int, frozenset[str]]:
+    ids = [one.relation_id for one in contacts]
+    return fact_queries.held_tags(tx, ids) if ids else {}
