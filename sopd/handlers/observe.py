@@ -60,7 +60,7 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         begun = _begun(page, ids)
         # Ends before beginnings: who is lost and comes back in one page enters anew.
         happened = customers.leave(tx, app, over) + handovers.take_over(tx, app, begun)
-        enrollments.admit(tx, app, begun)
+        happened += enrollments.admit(tx, app, begun)
         news = contact_news.began(tx, [_contact(page, ids, pair) for pair in page.of(*BEGINS, "back")])
         follow(tx, app, happened + Consequences(tag_changes=tuple(changes), news=news))
         # Last: others mark re-reads while they hold what has been locked above.
