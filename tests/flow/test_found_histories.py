@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.telling import check, history, sop
+from tests.support.checking import check
+from tests.support.telling import history, sop
 
 
 def test_a_step_missed_before_the_entry_overtakes_nobody(fresh) -> None:

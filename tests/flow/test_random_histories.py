@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 
+from tests.support.checking import check
 from tests.support.histories import histories
 from tests.support.oracle.history import History
-from tests.support.telling import check
 
 # `fresh` is made once per test and gives each history a store of its own, so nothing is shared between examples.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

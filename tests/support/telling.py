@@ -1,15 +1,11 @@
-"""Short histories told in words, for tests of the oracle and of what engine and oracle once disagreed on."""
+"""Short histories told in words, and what the oracle says of them. `checking` plays them on the engine as well."""
 
 from __future__ import annotations
 
-from sopd.store import Store
-from tests.support.oracle.account import compare, predicted, tell
 from tests.support.oracle.company import Company
 from tests.support.oracle.history import Deed, History, at
 from tests.support.oracle.replay import replay
 from tests.support.oracle.run import Push, Run
-from tests.support.played import disbelieved, played
-from tests.support.playing import play
 
 START = at("2026-09-14 08:00")
 DAY = 86_400_000
@@ -80,16 +76,3 @@ def _shown(push: Push, run: Run) -> str:
 def refused(company: Company) -> list[tuple[str, str, set[str]]]:
     """Who was not let in: SOP, customer, what spoke against it."""
     return [(one.sop, one.customer, set(one.reasons)) for one in company.refusals]
-
-
-def check(history: History, url: str) -> None:
-    """Play it on the database at `url` and fail with a story if engine and oracle differ."""
-    store = Store.open(url, pool=4)
-    try:
-        rig = play(history, store)
-        engine, oracle = played(rig), predicted(replay(history))
-        differences = compare(engine, oracle)
-        assert not differences, tell(history, differences, engine, oracle)
-        assert not disbelieved(rig, engine)
-    finally:
-        store.close()

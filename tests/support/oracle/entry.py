@@ -33,7 +33,7 @@ def _is_meant(company: Company, sop: Sop, relation: Relation, now: int) -> bool:
         and relation.began // 1000 >= sop.started // 1000
         and relation.add_way != handovers.ALLOCATED
         and (plan.members is None or relation.member in plan.members)
-        and rules.holds(plan.entry, subjects.outside(company, sop, relation, now))
+        and rules.holds(plan.entry, subjects.before(company, sop, relation, now))
     )
 
 

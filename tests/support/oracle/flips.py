@@ -25,10 +25,7 @@ def strike(company: Company, now: int) -> bool:
 
 def _has_turned(company: Company, sop: Sop, customer: str, at: int, now: int) -> bool:
     """Whether the entry rule reads differently than just before; if not, the flip was of no account."""
-    relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
-    if relation is None:
-        return False
-    about = subjects.outside(company, sop, relation, now)
+    about = subjects.outside(company, sop, customer, now)
     return rules.holds(sop.plan.entry, rules.at(about, at - 1)) != rules.holds(sop.plan.entry, about)
 
 
@@ -46,7 +43,7 @@ def look_ahead(company: Company, now: int) -> None:
             relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
             if relation is None or any(run.is_open for run in company.runs_of(sop, relation)):
                 continue
-            flip = rules.next_flip(sop.plan.entry, subjects.outside(company, sop, relation, now))
+            flip = rules.next_flip(sop.plan.entry, subjects.outside(company, sop, customer, now))
             both = [at for at in (flip, company.waits.get((sop.plan.key, customer))) if at is not None and at > now]
             if both:
                 flips[customer, sop] = min(both)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tests.support.oracle import ends, gates, rules, subjects
-from tests.support.oracle.chains import MOST_HOPS, OUTSIDE, Flow, News
+from tests.support.oracle.chains import MOST_HOPS, OUTSIDE, Flow, News, net
 from tests.support.oracle.company import Company
 from tests.support.oracle.definition import End
 from tests.support.oracle.run import Cause, Run
@@ -17,47 +17,48 @@ from tests.support.oracle.run import Cause, Run
 NOTHING = End()
 
 
-def follow(company: Company, news: Iterable[News], now: int, flows: Iterable[Flow] = ()) -> None:
-    """Do all that follows."""
-    news, flows = list(news), list(flows)
-    while news or flows:
-        heard = [one for one in news if one.cause.hop <= MOST_HOPS]
+def follow(
+    company: Company, news: Iterable[News], now: int, flows: Iterable[Flow] = (), left: Iterable[Run] = ()
+) -> None:
+    """Do all that follows. `left`: runs that have just ended, whose entry rules are looked at once more."""
+    news, flows, left = list(news), list(flows), list(left)
+    while news or flows or left:
+        heard = net([one for one in news if one.cause.hop <= MOST_HOPS])
         ended = _ended_early(company, heard, now)
         written = [ends.follow_up(company, run, run.sop.plan.early_end, cause) for run, cause in ended]
         following = [one for some, _ in written for one in some]
         following += gates.flow(company, flows, now)
-        following += gates.hear(company, heard, now)
-        news, flows = following, [one for _, some in written for one in some]
+        following += gates.hear(company, heard, left, now)
+        news, flows, left = following, [one for _, some in written for one in some], [run for run, _ in ended]
 
 
 def end(company: Company, runs: Iterable[Run], state: str, reason: str, now: int, how: End = NOTHING) -> None:
     """End runs by the word of a person, of WeCom or of an operator: a chain of its own begins."""
+    ended = [(run, how, OUTSIDE.further()) for run in runs]
+    _close_all(company, ended, state, reason, now)
+
+
+def _close_all(
+    company: Company, ended: list[tuple[Run, End, Cause]], state: str, reason: str, now: int
+) -> None:
+    """Who ends at one instant ends together, before any of them writes anything."""
     news, flows = [], []
-    ended = list(runs)
-    for run in ended:
+    for run, _, _ in ended:
         ends.close(company, run, state, reason, now)
-    for run in ended:
-        some, others = ends.follow_up(company, run, how, OUTSIDE.further())
+    for run, how, cause in ended:
+        some, others = ends.follow_up(company, run, how, cause)
         news, flows = news + some, flows + others
-    follow(company, news, now, flows)
+    follow(company, news, now, flows, [run for run, _, _ in ended])
 
 
 def finish(company: Company, now: int) -> bool:
-    """Normal end of every run whose steps have all fired and whose pushes have settled, unless its SOP is paused.
-
-    Those of one instant end together, before any of them writes anything."""
+    """Normal end of every run whose steps have all fired and whose pushes have settled, unless its SOP is paused."""
     done = [
-        run
+        (run, run.sop.plan.normal_end, run.chain.further())
         for run in company.open_runs()
         if run.sop.state == "running" and run.fired == len(run.steps) and not any(p.is_unsettled for p in run.pushes)
     ]
-    news, flows = [], []
-    for run in done:
-        ends.close(company, run, "normal_end", "normal end", now)
-    for run in done:
-        some, others = ends.follow_up(company, run, run.sop.plan.normal_end, run.chain.further())
-        news, flows = news + some, flows + others
-    follow(company, news, now, flows)
+    _close_all(company, done, "normal_end", "normal end", now)
     return bool(done)
 
 

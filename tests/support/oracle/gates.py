@@ -30,40 +30,62 @@ class Wish:
     entered: int | None = None
 
 
-def hear(company: Company, news: list[News], now: int) -> list[News]:
-    """Everybody whom the news may bring to the gate of a SOP is judged there; all are judged before one enters."""
-    wishes = []
+def hear(company: Company, news: list[News], left: list[Run], now: int) -> list[News]:
+    """Everybody whom the news may bring to the gate of a SOP is judged there; all are judged before one enters.
+
+    Whoever has just `left` a SOP is outside from now on: was its rule false at once?"""
+    wishes, judged = [], set()
     for customer in dict.fromkeys(one.customer for one in news):
-        for sop in company.sops:
-            if sop.plan.is_for_new or sop.state not in TAKES or sop.plan.entry is None:
-                continue
+        for sop in _gated(company):
             words = rules.mentions(sop.plan.entry)
             meeting = [one for one in news if one.customer == customer and _meets(one, sop, words)]
-            if meeting and (wish := _own_wish(company, sop, customer, meeting[0], now)) is not None:
-                wishes.append(wish)
+            if meeting:
+                judged.add((sop, customer))
+                wishes += _own_wish(company, sop, customer, meeting, now)
+    for run in left:
+        if run.sop in _gated(company) and (run.sop, run.customer) not in judged:
+            _remember(company, run.sop, run.customer, now)
     return enter(company, wishes, now)
 
 
+def _gated(company: Company) -> list[Sop]:
+    """The SOPs that somebody may enter by the rule."""
+    return [
+        sop
+        for sop in company.sops
+        if not sop.plan.is_for_new and sop.state in TAKES and sop.plan.entry is not None
+    ]
+
+
 def _meets(news: News, sop: Sop, words: set[str]) -> bool:
-    return news.only is sop or (news.only is None and bool(news.words & words))
+    return news.only is sop or (news.only is None and (news.begins or bool(news.words & words)))
 
 
-def _own_wish(company: Company, sop: Sop, customer: str, news: News, now: int) -> Wish | None:
+def _own_wish(company: Company, sop: Sop, customer: str, news: list[News], now: int) -> list[Wish]:
     """The rule as it stands; false, that is remembered with the last run, for whoever was inside (SPEC 4)."""
+    words = rules.mentions(sop.plan.entry)
+    asked = [one for one in news if one.event is not None and f"event {one.event.name}" in words]
+    event = asked[0].event if asked else None
+    if not _remember(company, sop, customer, now, event):
+        return []
     relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
     if relation is None:
-        return None
-    earlier = company.runs_of(sop, relation)
+        return []
+    signal = next((one.signal for one in news if one.signal is not None), None)
+    cause = "rule" if event is None else f"event:{event.name}"
+    return [Wish(sop, relation, "own", cause, news[0].cause, event, signal)]
+
+
+def _remember(company: Company, sop: Sop, customer: str, now: int, event: Happening | None = None) -> bool:
+    """Whether the entry rule is true of somebody outside; if not, the run before has seen it false."""
+    earlier = [run for run in company.runs if run.sop is sop and run.customer == customer]
     if any(run.is_open for run in earlier):
-        return None
+        return False
     company.waits.pop((sop.plan.key, customer), None)
-    if not rules.holds(sop.plan.entry, subjects.outside(company, sop, relation, now, news.event)):
-        if earlier:
-            earlier[-1].rule_was_false = True
-        return None
-    asked = news.event is not None and f"event {news.event.name}" in rules.mentions(sop.plan.entry)
-    cause = f"event:{news.event.name}" if asked else "rule"
-    return Wish(sop, relation, "own", cause, news.cause, news.event, news.signal)
+    holds = rules.holds(sop.plan.entry, subjects.outside(company, sop, customer, now, event))
+    if earlier and not holds:
+        earlier[-1].rule_was_false = True
+    return holds
 
 
 def flow(company: Company, flows: list[Flow], now: int) -> list[News]:
@@ -75,9 +97,8 @@ def flow(company: Company, flows: list[Flow], now: int) -> list[News]:
             wishes.append(wish)
         else:
             company.told(one.run, now, f"cannot flow to {one.target}: {wish}")
-            if wish == OUT_OF_SCOPE:
-                refused = Refusal(now, one.target, "", one.run.customer, frozenset({wish}))
-                company.refusals.append(refused)
+            if wish:
+                company.refusals.append(Refusal(now, one.target, "", one.run.customer, frozenset({wish})))
     return enter(company, wishes, now)
 
 
@@ -88,9 +109,12 @@ def may_flow(company: Company, one: Flow, now: int) -> bool:
 
 
 def _flowing(company: Company, one: Flow) -> Wish | str:
+    """The wish at the gate of the target, or why there is none: empty where no such SOP lets anybody in by flows."""
     target = company.sop(one.target)
-    if target is None or target.state not in TAKES or target.plan.is_for_new:
-        return "it takes nobody"
+    if target is None or target.plan.is_for_new:
+        return ""
+    if target.state not in TAKES:
+        return "sop ended" if target.state == "ended" else "sop not started"
     relation = acting(company, target, one.run.relation)
     if relation is None:
         return OUT_OF_SCOPE
@@ -104,7 +128,7 @@ def initialise(company: Company, sop: Sop, now: int) -> list[News]:
         relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
         if relation is None or sop.plan.entry is None:
             continue
-        if rules.holds(sop.plan.entry, subjects.outside(company, sop, relation, now)):
+        if rules.holds(sop.plan.entry, subjects.outside(company, sop, customer, now)):
             wishes.append(Wish(sop, relation, "own", "initialised", OUTSIDE, entered=sop.started))
     sop.state = "running"
     return enter(company, wishes, now)
@@ -150,7 +174,7 @@ def enter(company: Company, wishes: list[Wish], now: int) -> list[News]:
 def against(company: Company, wish: Wish, now: int) -> frozenset[str]:
     """Everything that speaks against an entry; the engine names one of it."""
     sop, reasons = wish.sop, set()
-    about = subjects.outside(company, sop, wish.relation, now)
+    about = subjects.before(company, sop, wish.relation, now)
     if wish.relation.customer in company.muted:
         reasons.add("muted")
     if wish.gate == "own" and sop.plan.early is not None and rules.holds(sop.plan.early, about):
@@ -205,7 +229,7 @@ def anchor(company: Company, wish: Wish, entered: int) -> int | None:
 
 
 def _enroll(company: Company, wish: Wish, now: int) -> Run:
-    early, about = wish.sop.plan.early, subjects.outside(company, wish.sop, wish.relation, now)
+    early, about = wish.sop.plan.early, subjects.before(company, wish.sop, wish.relation, now)
     inherits = wish.gate != "own" and early is not None
     entered = now if wish.entered is None else wish.entered
     return enroll(

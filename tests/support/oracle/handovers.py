@@ -24,28 +24,33 @@ def lose(company: Company, relation: Relation, now: int, *, by: str, at: int) ->
     words = frozenset({"lost", *(f"tag {name}" for name in relation.seen_tags)})
     news = [News(relation.customer, words, relation, went=frozenset(relation.seen_tags))]
     relation.known, relation.seen_tags, relation.lost_at, relation.lost_by = False, set(), at, by
-    heir = _heir(company, relation, now)
+    heir, over = _heir(company, relation), []
     if by == "transfer" and heir is None and company.open_runs(relation=relation):
         relation.handed_over = max(at + DAY, now + HOUR)
         for run in company.open_runs(relation=relation):
             _hold(company, run, now)
     else:
-        news += _lead_on(company, relation, heir, now)
-    follow(company, news, now)
+        over = _lead_on(company, relation, heir, now)
+    follow(company, [*news, *ended(over)], now, left=over)
 
 
-def take_over(company: Company, begun: Relation, now: int) -> list[News]:
+def ended(runs: list[Run]) -> list[News]:
+    """The news that these runs are over."""
+    return [News(run.customer, frozenset({f"sop {run.sop.plan.key}"}), cause=OUTSIDE.further()) for run in runs]
+
+
+def take_over(company: Company, begun: Relation, now: int) -> list[Run]:
     """A relation has begun: perhaps it is the one for which the runs of another wait. If its own wait, they are its
-    own no longer, for it is a new one."""
-    news = []
+    own no longer, for it is a new one. Returns runs that are over by that."""
+    over = []
     for relation in company.relations_of(begun.customer):
         if relation.handed_over is None:
             continue
-        heir = _heir(company, relation, now)
+        heir = _heir(company, relation)
         if (heir is not None and begun.add_way == ALLOCATED) or relation is begun:
             relation.handed_over = None
-            news += _lead_on(company, relation, heir, now)
-    return news
+            over += _lead_on(company, relation, heir, now)
+    return over
 
 
 def give_up(company: Company, now: int) -> bool:
@@ -53,11 +58,12 @@ def give_up(company: Company, now: int) -> bool:
     waited = [one for one in company.relations.values() if one.handed_over is not None and one.handed_over <= now]
     for relation in waited:
         relation.handed_over = None
-        follow(company, _lead_on(company, relation, None, now), now)
+        over = _lead_on(company, relation, None, now)
+        follow(company, ended(over), now, left=over)
     return bool(waited)
 
 
-def _heir(company: Company, relation: Relation, now: int) -> Relation | None:
+def _heir(company: Company, relation: Relation) -> Relation | None:
     """The inherited relation that began closest to the end, a day before or after it. Where we found the end out by
     reading, it may have come up to a day sooner."""
     if relation.lost_by not in ("transfer", "reading"):
@@ -79,10 +85,11 @@ def _hold(company: Company, run: Run, now: int) -> None:
             wait(company, push, run.relation.handed_over, "handed over", now)
 
 
-def _lead_on(company: Company, relation: Relation, heir: Relation | None, now: int) -> list[News]:
-    """Runs of a customer go to the heir or by the owner rule, those of a relation to the heir only, if in scope."""
-    news = []
-    for run in company.open_runs(relation=relation):
+def _lead_on(company: Company, relation: Relation, heir: Relation | None, now: int) -> list[Run]:
+    """Runs of a customer go to the heir or by the owner rule, those of a relation to the heir only, if in scope; the
+    others end, and are returned."""
+    runs = company.open_runs(relation=relation)
+    for run in runs:
         to = _next_owner(company, run, heir)
         if to is None:
             ends.close(company, run, "lost", "lost", now)
@@ -90,9 +97,7 @@ def _lead_on(company: Company, relation: Relation, heir: Relation | None, now: i
             ends.close(company, run, "merged", "merged", now)
         else:
             move(company, run, to, now)
-        if not run.is_open:
-            news.append(News(run.customer, frozenset({f"sop {run.sop.plan.key}"}), cause=OUTSIDE.further()))
-    return news
+    return [run for run in runs if not run.is_open]
 
 
 def _next_owner(company: Company, run: Run, heir: Relation | None) -> Relation | None:

@@ -62,9 +62,9 @@ def learn(company: Company, letter: Letter, now: int, *, code: bool) -> None:
     if relation.friends and not relation.known:
         relation.known, relation.known_since, relation.seen_tags = True, relation.began, set(relation.tags)
         relation.learned = now
-        news = [begun(relation), *handovers.take_over(company, relation, now)]
-        news += entry.admit(company, relation, now, code=code)
-        follow(company, news, now)
+        over = handovers.take_over(company, relation, now)
+        entered = entry.admit(company, relation, now, code=code)
+        follow(company, [begun(relation), *handovers.ended(over), *entered], now, left=over)
     elif relation.known:
         before, relation.seen_tags = relation.seen_tags, set(relation.tags)
         follow(company, tag_news(relation, relation.seen_tags - before, before - relation.seen_tags), now)

@@ -92,7 +92,6 @@ def _admit(company: Company, sop: Sop, now: int) -> None:
             news += entry.admit_late(company, sop, company.relation(member, customer), now)
             continue
         relation = subjects.owner(sop, subjects.in_scope(company, sop, customer))
-        about = None if relation is None else subjects.outside(company, sop, relation, now)
-        if about is not None and rules.holds(sop.plan.entry, about):
+        if relation is not None and rules.holds(sop.plan.entry, subjects.outside(company, sop, customer, now)):
             news += gates.enter(company, [gates.Wish(sop, relation, "own", "resumed", OUTSIDE)], now)
     follow(company, news, now)

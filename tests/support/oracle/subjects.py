@@ -32,8 +32,17 @@ def owner(sop: Sop, relations: list[Relation]) -> Relation | None:
     return next((relation for relation in relations if relation.seen_tags & wanted), relations[0])
 
 
-def outside(company: Company, sop: Sop, relation: Relation, now: int, event: Happening | None = None) -> About:
-    """Somebody before the entry, with the relation of whoever would act; of events only the one at hand counts."""
+def outside(company: Company, sop: Sop, customer: str, now: int, event: Happening | None = None) -> About:
+    """A customer before the entry; of events only the one at hand counts. Without a relation in scope there are no
+    tags, nor anybody who would act."""
+    relation = owner(sop, in_scope(company, sop, customer))
+    if relation is None:
+        relation = Relation(0, "", customer)
+    return before(company, sop, relation, now, event)
+
+
+def before(company: Company, sop: Sop, relation: Relation, now: int, event: Happening | None = None) -> About:
+    """The same, with the relation of whoever is to act."""
     events = () if event is None else (event,)
     return _about(company, sop, relation, now, events=events, said={})
 
@@ -79,7 +88,7 @@ def _about(
         said=said,
         inside=frozenset(run.sop.plan.key for run in runs if run.is_open),
         ended=frozenset((run.sop.plan.key, run.state) for run in runs if not run.is_open),
-        added=relation.known_since // 1000 * 1000,
+        added=relation.known_since // 1000 * 1000 if relation.known_since else None,
         talked=max((one.talked for one in reach if one.talked is not None), default=None),
         zone=company.zone,
     )
