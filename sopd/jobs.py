@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sopd import reconcile
-from sopd.handlers import sop_jobs
+from sopd.handlers import initialising, sop_jobs
 from sopd.handlers.app import App
 
 
 def run_once(app: App) -> int:
-    """Lead a resumed or stopped SOP on, else read some more of WeCom; returns how many rows were handled."""
-    return sop_jobs.run_once(app) or reconcile.run_once(app)
+    """Lead a resumed, stopped or started SOP on, else read some more of WeCom; returns how many rows were handled."""
+    return sop_jobs.run_once(app) or initialising.run_once(app) or reconcile.run_once(app)

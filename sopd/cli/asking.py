@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -40,16 +41,26 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def with_progress(desk: Desk, title: str, items: Sequence[T], size: int, act: Callable[[list[T]], object]) -> None:
     """Do `act` on batches of items; on a terminal a bar shows how far it is."""
-    batches = in_batches(items, size)
-    if not sys.stderr.isatty() or len(items) <= size:
-        for batch in batches:
+    done = 0
+    with measured(desk, title, len(items) if len(items) > size else 0) as show:
+        for batch in in_batches(items, size):
             act(batch)
+            done += len(batch)
+            show(done)
+
+
+@contextmanager
+def measured(desk: Desk, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Gives what to call with how much is done: on a terminal it moves a bar, elsewhere and for a total of 0 nothing.
+
+    Its title is one of the sentences.
+    """
+    if not sys.stderr.isatty() or not total:
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(desk.words.say(title), total=len(items))
-        for batch in batches:
-            act(batch)
-            progress.advance(task, len(batch))
+        task = progress.add_task(desk.words.say(title), total=total)
+        yield lambda done: progress.update(task, completed=done)

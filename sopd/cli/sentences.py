@@ -136,6 +136,11 @@ SENTENCES: dict[str, str] = {
     "tags could not be written: {tags}: {reason}": "标签写入失败:{tags}:{reason}",
     "{step} on {at}, in {span}": "{step},{at}({span}后)",
     "{step}, due since {at}": "{step},{at} 已到期",
+    "{step} once the customer answers, at the latest {until}": "客户回复后执行{step},最迟 {until}",
+    "after the step before it": "待上一步完结后",
+    "hop {hop}": "第 {hop} 跳",
+    "event {name}": "事件 {name}",
+    "flow from {name}": "由 {name} 流转",
     "{step} waits for the open push to settle": "{step} 等待上一条推送完结",
     "normal end, once {step} has settled": "{step} 完结后正常结束",
     "normal end": "正常结束",
@@ -149,6 +154,13 @@ SENTENCES: dict[str, str] = {
     "not before {at}": "最早 {at}",
     "if {rule}": "条件 {rule}",
     "skipped when resumed": "恢复时跳过",
+    # starting
+    "judging customers": "正在判断客户",
+    "{sop} is being initialised; `sopd sop show {sop}` says how far it is":
+        "{sop} 正在初始化;`sopd sop show {sop}` 可查看进度",
+    "{sop} is running: of {total} customers {entered} entered": "{sop} 已运行:{total} 位客户中有 {entered} 位进入",
+    "{sop} is running: people enter by flow or by hand": "{sop} 已运行:客户通过流转或手动进入",
+    "judged {done} of {total}, entered {entered}": "已判断 {done}/{total} 位客户,{entered} 位进入",
     # ending
     "{sop}: open runs: {count}": "{sop}:执行中 {count} 个",
     "End {count} by hand?": "手动结束 {count} 个执行?",

@@ -121,20 +121,26 @@ def apply(desk: Desk, files: tuple[str, ...]) -> None:
     "start",
     """
     sopd sop start welcome-30d
-    sopd sop start welcome-30d --as mei
+    sopd sop start winback --as mei
+    sopd sop start winback --no-wait
     """,
 )
 @a_key
+@click.option("--no-wait", is_flag=True, help="Return at once; the daemon goes on, `sop show` says how far it is.")
 @person_option
 @pass_desk
-def start(desk: Desk, key: str) -> None:
-    """Let a draft take customers from now on.
+def start(desk: Desk, key: str, no_wait: bool) -> None:
+    """Let a draft take customers.
+
+    A new-customer SOP takes whoever is added from now on. A nurture SOP first judges everybody there is, and shows how
+    far it is: whoever its entry rule holds for enters with today as entry date, and nothing is sent until all are
+    judged. Cut off in the middle, it goes on by itself.
 
     Refused, by file and line, for what this version does not run yet.
     """
     from sopd.cli import sop_life
 
-    sop_life.start(desk, key)
+    sop_life.start(desk, key, wait=not no_wait)
 
 
 @sop.verb(

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import time
+
 from sopd.cli import finding
-from sopd.cli.asking import agree
+from sopd.cli.asking import agree, measured
 from sopd.cli.desk import Desk
 from sopd.cli.output import note, say
 from sopd.commands import PauseSop, ResumeSop, StartSop, StopSop
-from sopd.handlers import sops
+from sopd.handlers import initialising, sops
+from sopd.handlers.initialising import Progress
+
+A_MOMENT_SECONDS = 0.2
 
 
-def start(desk: Desk, key: str) -> None:
-    """Start a draft."""
+def start(desk: Desk, key: str, *, wait: bool) -> None:
+    """Start a draft; `wait` until everybody there is has been judged, if the SOP is of such a kind."""
     _known(desk, key)
     moved = sops.start(desk.app, StartSop(key, desk.person))
-    say(desk, "{sop} is running: whoever is added from now on enters", sop=moved.key)
+    begun = initialising.progress(desk.app, key)
+    if begun is None:
+        with desk.reading() as tx:
+            is_new = finding.sop(tx, key).kind == "new_customer"
+        meant = "{sop} is running: whoever is added from now on enters" if is_new else (
+            "{sop} is running: people enter by flow or by hand"
+        )  # fmt: skip
+        say(desk, meant, sop=moved.key)
+    elif not wait:
+        say(desk, "{sop} is being initialised; `sopd sop show {sop}` says how far it is", sop=moved.key)
+    else:
+        _lead_on(desk, key, begun)
+
+
+def _lead_on(desk: Desk, key: str, progress: Progress) -> None:
+    """Lead the initialisation on, beside a daemon or alone, until it is over."""
+    with measured(desk, "judging customers", progress.total) as show:
+        while not progress.is_over:
+            if not initialising.run_once(desk.app):  # a daemon is at it
+                time.sleep(A_MOMENT_SECONDS)
+            progress = initialising.progress(desk.app, key) or progress
+            show(progress.done)
+    say(desk, "{sop} is running: of {total} customers {entered} entered", sop=key, total=progress.total,
+        entered=progress.entered)  # fmt: skip
 
 
 def pause(desk: Desk, key: str, yes: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -12,6 +12,8 @@ from sopd.cli import describing, finding, output, states
 from sopd.cli.desk import Desk
 from sopd.cli.output import Column, plain
 from sopd.cli.page import Page, joined
+from sopd.handlers import initialising
+from sopd.handlers.initialising import Progress
 from sopd.store.queries import views
 from sopd.store.queries.views import Published, Refused, SopSummary, Version
 
@@ -79,6 +81,7 @@ class Seen:
     runs: dict[str, int]
     pushes: dict[str, dict[str, int]]
     refusals: list[Refused]
+    initialised: Progress | None
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -111,6 +114,7 @@ def show_page(desk: Desk, key: str, number: int | None) -> None:
 
 
 def _seen(desk: Desk, key: str, number: int | None) -> Seen:
+    initialised = initialising.progress(desk.app, key)
     with desk.reading() as tx:
         sop = finding.sop(tx, key)
         return Seen(
@@ -120,6 +124,7 @@ def _seen(desk: Desk, key: str, number: int | None) -> Seen:
             views.states_of_runs(tx, sop.id),
             views.states_of_pushes(tx, sop.id),
             views.refusals_of(tx, sop.id),
+            initialised,
         )
 
 
@@ -132,7 +137,8 @@ def _head(page: Page, seen: Seen) -> None:
     page.title(sop.key, sop.title)
     page.facts(
         [
-            ("state", joined([page.state(sop.state), words.say("since {at}", at=page.at(since)) if since else None])),
+            ("state", joined([page.state(sop.state), words.say("since {at}", at=page.at(since)) if since else None,
+                              _initialised(page, seen)])),
             ("kind", joined([words.kind(sop.kind), version, f"{words.heading('priority')} {definition['priority']}"])),
             ("members", describing.members(definition.get("members"), words)),
             ("entry", describing.rule(definition["entry"].get("when")) or words.say("every new customer")),
@@ -142,6 +148,15 @@ def _head(page: Page, seen: Seen) -> None:
             ("ended", joined([str(sop.ended), ended])),
         ]
     )
+
+
+def _initialised(page: Page, seen: Seen) -> str | None:
+    """How far an initialisation is that goes on."""
+    found = seen.initialised
+    if found is None or found.is_over:
+        return None
+    return page.words.say("judged {done} of {total}, entered {entered}", done=found.done, total=found.total,
+                          entered=found.entered)  # fmt: skip
 
 
 def _step(desk: Desk, seen: Seen, no: int, step: dict[str, Any]) -> StepRow:
@@ -163,6 +178,7 @@ def _as_json(desk: Desk, seen: Seen, steps: list[StepRow]) -> dict[str, Any]:
         "ended_by_kind": seen.ended,
         "versions": [plain(VERSIONS, version, desk.zone) for version in seen.versions],
         "refusals": [plain(REFUSALS, refusal, desk.zone) for refusal in seen.refusals],
+        "initialised": asdict(seen.initialised) if seen.initialised else None,
     }
 
 

@@ -6,8 +6,10 @@ the same arithmetic that will fire it. Values only; `story_page` puts them into 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from machines.calendar import Instant, local_date
@@ -16,8 +18,9 @@ from machines.reasons import FIRED
 from machines.timetable import earliest_send
 from sopd.cli import finding
 from sopd.handlers import schedule
-from sopd.store.queries import views_people, views_runs, views_sending
-from sopd.store.queries.views_people import RelationRow
+from sopd.handlers.schedule import Schedule
+from sopd.store.queries import views, views_people, views_runs, views_sending
+from sopd.store.queries.views_people import RefusalRow, RelationRow
 from sopd.store.queries.views_runs import Entry, RunRow, TagWrite
 from sopd.store.queries.views_sending import PushFilter, PushRow, TaskRow
 
@@ -35,16 +38,16 @@ TASK_ENDS = ("task cancelled", "task failed", "task needs_operator")
 class StepLine:
     """One step of the run. `state` is its push's, else `to come`, `never came`, or `parked` (due while paused).
 
-    due_at: when it fell or falls due. may_send_at: when it may go out at the earliest, where that is later. Of a push
-    that is not settled: waits_until, when planning looks again; task_at and expires_at, when its task is given to the
-    member and when that is of no use any more.
+    due_at: when it fell or falls due; None while a step before it has to settle first. may_send_at: when it may go out
+    at the earliest, where that is later. Of a push that is not settled: waits_until, when planning looks again; task_at
+    and expires_at, when its task is given to the member and when that is of no use any more.
     """
 
     no: int
     step: str
     channel: str
     state: str
-    due_at: Instant
+    due_at: Instant | None
     may_send_at: Instant | None
     sent_at: Instant | None
     reason: str | None
@@ -79,8 +82,20 @@ class Next:
 
 
 @dataclass(frozen=True)
+class Inherited:
+    """A condition of the early end that held at the entry and counts only when it occurs anew (D4)."""
+
+    condition: dict[str, Any]
+    holds: bool
+
+
+@dataclass(frozen=True)
 class Story:
-    """All of it, read in one snapshot at `now`."""
+    """All of it, read in one snapshot at `now`.
+
+    `chain`: the keys of the SOPs that were entered one because of the other, up to this one; empty if nothing led here.
+    `refusals`: where else the customer was not let in.
+    """
 
     now: Instant
     run: RunRow
@@ -93,6 +108,9 @@ class Story:
     next: Next
     tags: tuple[TagWrite, ...]
     tag_names: dict[str, str]
+    inherited: tuple[Inherited, ...] = ()
+    chain: tuple[str, ...] = ()
+    refusals: tuple[RefusalRow, ...] = ()
 
 
 def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
@@ -105,7 +123,11 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     tasks = _tasks(tx, pushes)
     tags = [] if run.closed_at is None else views_runs.tag_writes(tx, run.relation_id, run.closed_at)
     customer = finding.customer(tx, run.customer)
-    steps = tuple(_steps(program, run, {push.step: push for push in pushes}, tasks))
+    times = schedule.of_run(program, run, _last_quota_day(program, pushes))
+    steps = tuple(_steps(program, run, times, {push.step: push for push in pushes}, tasks))
+    inherited = tuple(_inherited(run.inherited))
+    named = {tag for one in tags for tag in (*one.add, *one.remove)}
+    named |= {tag for one in inherited for tag in one.condition.get("tag", ())}
     of_tasks = list(_of_tasks(tasks, pushes))
     # What happens at one instant is told in this order: a task ends, so its pushes settle, so other things follow.
     events = [
@@ -117,8 +139,28 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     return Story(
         tx.now, run, sop.title, views_people.relation(tx, run.relation_id), customer.muted_at is not None,
         version.stored["sop"], steps, tuple(sorted(events, key=lambda event: event.at)), _next(program, run, pushes),
-        tuple(tags), views_people.tag_names(tx, [tag for one in tags for tag in (*one.add, *one.remove)]),
+        tuple(tags), views_people.tag_names(tx, sorted(named)), inherited, _chain(tx, run),
+        tuple(views_people.refusals_of(tx, run.customer_id)),
     )  # fmt: skip
+
+
+def _last_quota_day(program: Program, pushes: Iterable[PushRow]) -> date | None:
+    """The local date of the run's last mass send."""
+    sent = [push.sent_at for push in pushes if push.sent_at is not None and program.step(push.step).takes_quota]
+    return local_date(max(sent), program.timetable.zone) if sent else None
+
+
+def _inherited(written: str | None) -> Iterator[Inherited]:
+    for literal in json.loads(written or "[]"):
+        yield Inherited(json.loads(literal[1:]), literal[0] == "+")
+
+
+def _chain(tx: Transaction, run: RunRow) -> tuple[str, ...]:
+    ids = json.loads(run.chain or "[]")
+    if len(ids) < 2 and not run.hop:
+        return ()
+    keys = {sop.id: sop.key for sop in views.sops(tx)}
+    return tuple(keys[sop_id] for sop_id in ids)
 
 
 def _tasks(tx: Transaction, pushes: Iterable[PushRow]) -> dict[int, TaskRow]:
@@ -133,9 +175,8 @@ def _tasks(tx: Transaction, pushes: Iterable[PushRow]) -> dict[int, TaskRow]:
 
 
 def _steps(
-    program: Program, run: RunRow, pushes: dict[str, PushRow], tasks: dict[int, TaskRow]
+    program: Program, run: RunRow, times: Schedule, pushes: dict[str, PushRow], tasks: dict[int, TaskRow]
 ) -> Iterator[StepLine]:
-    times = schedule.of(program, run.anchor_at, run.entered_at)
     following = schedule.next_index(program, run.state)
     for step in program.steps:
         push = pushes.get(step.id)
@@ -148,10 +189,10 @@ def _steps(
         state = NEVER_CAME if run.closed_at is not None else TO_COME
         if state == TO_COME and step.index == following and run.parked_at is not None:
             state = PARKED
+        may_send = None if due_at is None else _may_send(program, step.index, due_at)
         yield StepLine(
-            step.index + 1, step.id, step.channel, state, due_at, _may_send(program, step.index, due_at), None, None,
-            None, None, None,
-        )  # fmt: skip
+            step.index + 1, step.id, step.channel, state, due_at, may_send, None, None, None, None, None
+        )
 
 
 def _fired(no: int, push: PushRow, task: TaskRow | None) -> StepLine:
@@ -183,6 +224,8 @@ def _next(program: Program, run: RunRow, pushes: Iterable[PushRow]) -> Next:
     if following is None:
         return Next("settling", unsettled)
     step = program.steps[following].id
+    if run.waits_reply:
+        return Next("reply", step, run.due_at)
     return Next("waits", step) if run.due_at is None else Next("step", step, run.due_at)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.text import Text
 
-from sopd.cli import describing, instants, output, runs, story
+from sopd.cli import customers, describing, instants, output, runs, story
 from sopd.cli.desk import Desk
 from sopd.cli.output import Column, plain
 from sopd.cli.page import Page, joined
-from sopd.cli.story import Event, StepLine, Story
+from sopd.cli.story import Event, Inherited, StepLine, Story
 from sopd.cli.taming import tame
 from sopd.cli.words import Words
 
@@ -47,6 +47,9 @@ def show(desk: Desk, enrollment_id: int) -> None:
     if told.run.closed_at is None:
         page.section("What is to come, as things stand at {now}", now=page.at(told.now))
         _future(page, told)
+    if told.refusals:
+        page.section("Not let in")
+        page.table(customers.REFUSALS, told.refusals)
     page.print()
 
 
@@ -66,11 +69,21 @@ def _facts(page: Page, told: Story) -> list[tuple[str, str | Text | None]]:
         ("state", joined([_state(page, told), words.say("muted") if told.is_muted else None, run_no])),
         ("entered_at", joined([entered, words.cause(run.cause)])),
         ("anchor_at", anchor if anchor != entered else None),
+        ("chain", joined([" → ".join(told.chain), words.say("hop {hop}", hop=run.hop)]) if told.chain else None),
         ("closed_at", _end(page, told)),
         ("push", joined([_open_push(page, told, line) for line in told.steps if line.is_open], "; ") or None),
         ("next_step", _next(page, told)),
         ("early_end", joined([describing.rule(early["when"]), describing.end(early)]) if early else None),
+        ("inherited", joined([literal(told, one) for one in told.inherited], ", ")),
     ]
+
+
+def literal(told: Story, one: Inherited) -> str:
+    """A condition with its sign, as it would stand in a definition."""
+    shape = dict(one.condition)
+    if "tag" in shape:
+        shape["tag"] = [told.tag_names.get(tag, tag) for tag in shape["tag"]]
+    return describing.rule(shape if one.holds else {"not": shape})
 
 
 def _relation(page: Page, told: Story) -> Text | None:
@@ -116,6 +129,9 @@ def _next(page: Page, told: Story) -> str | None:
             return words.say(key, step=step, at=page.at(following.at), span=words.span(following.at - told.now))
         case "waits":
             return words.say("{step} waits for the open push to settle", step=step)
+        case "reply":
+            until = page.at(following.at) if following.at is not None else words.heading("parked_at")
+            return words.say("{step} once the customer answers, at the latest {until}", step=step, until=until)
         case "settling":
             return words.say("normal end, once {step} has settled", step=step) if step else words.say("normal end")
         case "paused":
@@ -235,7 +251,7 @@ def _future(page: Page, told: Story) -> None:
     held = told.next.what == "paused"
     lines = [(line.due_at, _coming(page, told, line, held)) for line in told.steps if line.state in story.AHEAD]
     lines += [found for line in told.steps if line.is_open and (found := _under_way(page, told, line))]
-    for _, text in sorted(lines, key=lambda each: each[0]):
+    for _, text in sorted(lines, key=lambda each: (each[0] is None, each[0] or 0)):
         page.line(text)
     actions = describing.end(told.definition.get("normal_end"))
     last = page.words.say("then the normal end: {actions}" if actions else "then the normal end", actions=actions)
@@ -261,14 +277,15 @@ def _under_way(page: Page, told: Story, line: StepLine) -> tuple[int, Text] | No
 
 def _coming(page: Page, told: Story, line: StepLine, held: bool) -> Text:
     words = page.words
-    said = Text(page.at(line.due_at)).append("     ")
+    due = page.words.say("after the step before it") if line.due_at is None else page.at(line.due_at)
+    said = Text(due).append("     ")
     said.append(f"{step_label(words, told, line.step)}, {words.channel(line.channel)}")
     if line.may_send_at is not None:
         said.append(f", {words.say('not before {at}', at=page.at(line.may_send_at))}", style="dim")
     condition = told.definition["steps"][line.no - 1].get("only_if")
     if condition:
         said.append(f", {words.say('if {rule}', rule=describing.rule(condition))}", style="dim")
-    if held and line.due_at <= told.now:
+    if held and line.due_at is not None and line.due_at <= told.now:
         said.append(f", {words.say('skipped when resumed')}", style="yellow")
     return said
 
@@ -284,6 +301,10 @@ def _as_json(desk: Desk, told: Story, row: runs.Listed) -> dict[str, Any]:
         "sop_state": told.run.sop_state,
         "anchor_at": instants.iso(told.run.anchor_at, zone),
         "now": instants.iso(told.now, zone),
+        "chain": list(told.chain),
+        "hop": told.run.hop,
+        "inherited": [literal(told, one) for one in told.inherited],
+        "refusals": [plain(customers.REFUSALS, refusal, zone) for refusal in told.refusals],
         "next": {**asdict(told.next), "at": None if told.next.at is None else instants.iso(told.next.at, zone)},
         "steps": [plain(STEPS, line, zone) for line in told.steps],
         "story": [_event_as_json(event, zone) for event in told.events],

@@ -31,7 +31,8 @@ HEADINGS: dict[str, str] = {
     "window": "时间窗", "place": "名额", "seen_at": "最近更新", "attributes": "属性", "may_send_at": "可发送时间",
     "entry": "进入条件", "early_end": "提前结束", "normal_end": "正常结束", "moment": "时间规则", "count": "数量",
     "now": "当前时间", "anchor_at": "起算时间", "quota": "群发次数", "setting": "设置项", "value": "取值",
-    "in_scope": "可见范围", "can_send": "可发送", "held": "对账待确认", "read_at": "对账时间",
+    "chain": "流转链", "inherited": "进入时已成立", "in_scope": "可见范围",
+    "can_send": "可发送", "held": "对账待确认", "read_at": "对账时间",
     "origin": "来源", "database": "数据库", "schema": "结构版本", "known": "程序版本", "missing": "待执行",
 }  # fmt: skip
 
@@ -63,9 +64,14 @@ CHANNELS: dict[str, str] = {
 }  # fmt: skip
 
 CAUSES: dict[str, str] = {
+    "rule": "满足进入条件", "initialised": "初始化",
     "added": "添加好友", "reconciliation": "对账发现", "resumed": "恢复时补入", "manual": "手动加入",
     "member": "成员删除", "customer": "客户删除", "transfer": "客户被继承",
 }  # fmt: skip
+
+
+CAUSES_OF = {"event": "event {name}", "flow": "flow from {name}"}
+"""What stands before a colon in a stored cause, as the sentence that it makes."""
 
 
 class Words:
@@ -99,6 +105,10 @@ class Words:
 
     def cause(self, name: str) -> str:
         """Why somebody entered or left."""
+        kind, _, of = name.partition(":")
+        if kind in CAUSES_OF and of:
+            sentence = CAUSES_OF[kind]
+            return self.say(sentence, name=of)
         return CAUSES.get(name, name) if self.is_chinese else name
 
     def reason(self, text: str | None) -> str:

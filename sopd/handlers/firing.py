@@ -30,6 +30,7 @@ from sopd.handlers.walking import Walk, new_push, walk
 from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import enrollments as queries
+from sopd.store.queries import initialising
 from sopd.store.queries import sops
 from sopd.store.queries import stepwise as stepwise_queries
 from sopd.store.queries.enrollments import OpenPush, Run
@@ -53,9 +54,12 @@ def _fire(app: App, ids: Sequence[int]) -> int:
         states = sops.states(tx)
         live = [run for run in due if states[run.sop_id] == "running"]
         # Paused: until `resume`. Ended: until the stop has reached them, which ends them as they stand.
-        held = [run.id for run in due if states[run.sop_id] != "running"]
+        held = [run.id for run in due if states[run.sop_id] in ("paused", "ended")]
         if held:
             queries.park(tx, held)
+        early = [run.id for run in due if states[run.sop_id] == "initialising"]
+        if early:
+            initialising.hold(tx, early)
         if live:
             follow(tx, app, fire(tx, app, live, tx.now))
         return len(due)

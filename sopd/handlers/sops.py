@@ -16,7 +16,7 @@ from machines.push import PushFacts
 from machines.reasons import SOP_PAUSED
 from sopd.commands import ApplySop, PauseSop, ResumeSop, StartSop, StopSop
 from sopd.errors import NotFound, Refused
-from sopd.handlers import dispatches, pushes, versions
+from sopd.handlers import dispatches, initialising, pushes, versions
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.store import Transaction
@@ -76,15 +76,20 @@ def apply(app: App, command: ApplySop) -> Applied:
 def start(app: App, command: StartSop) -> Moved:
     """Let a draft take customers from now on. Raises DefinitionFaults by line for what this version does not run.
 
-    A new-customer SOP begins with nobody inside, so its initialisation is over at once (SPEC 4).
+    Nurture SOPs judge everybody there is first, as a job (see `initialising`). A new-customer SOP begins with nobody
+    inside, and so does one without an entry rule, so that their initialisation is over at once (SPEC 4).
     """
     with app.store.transaction() as tx:
         sop = _found(tx, command.key)
         decision = _allow(sop, "start")
         if sop.version_id is None:
             raise Refused(f"{sop.key} has no published version", "apply its definition first")
-        versions.must_run(versions.of_version(app, queries.version(tx, sop.version_id)))
-        decision = lifecycle.decide(decision.state, "initialised", sop.key)
+        definition = versions.of_version(app, queries.version(tx, sop.version_id))
+        versions.must_run(definition)
+        if definition.sop.kind == "new_customer" or definition.sop.entry.when is None:
+            decision = lifecycle.decide(decision.state, "initialised", sop.key)
+        else:
+            initialising.begin(tx, app, sop)
         return _move(tx, sop, decision, "started_at", command.who, "sop start")
 
 
@@ -124,6 +129,7 @@ def stop(app: App, command: StopSop) -> Moved:
         sop = _found(tx, command.key)
         moved = _move(tx, sop, _allow(sop, "stop"), "ended_at", command.who, "sop stop")
         job_queries.end(tx, "resume", sop.key, "stopped")
+        job_queries.end(tx, "initialise", sop.key, "stopped")
         job_queries.begin(tx, "stop", sop.key, {"who": command.who})
         tx.after_commit(lambda: app.ring("jobs"))
         return moved

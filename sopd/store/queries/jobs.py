@@ -27,10 +27,12 @@ class JobRow(NamedTuple):
         return {} if self.cursor is None else dict(json.loads(self.cursor))
 
 
-def begin(tx: Transaction, kind: str, key: str, memory: Mapping[str, object] | None = None) -> None:
-    """Begin a job, due at once; one that runs already goes on."""
+def begin(
+    tx: Transaction, kind: str, key: str, memory: Mapping[str, object] | None = None, *, total: int | None = None
+) -> None:
+    """Begin a job, due at once; one that runs already goes on. `total`: how many rows there are, if that is known."""
     cursor = None if memory is None else json.dumps(dict(memory))
-    row = {"kind": kind, "key": key, "started_at": tx.now, "act_at": tx.now, "cursor": cursor}
+    row = {"kind": kind, "key": key, "started_at": tx.now, "act_at": tx.now, "cursor": cursor, "total": total}
     tx.insert(Job, [row], returning=(), on_conflict="ignore")
 
 
@@ -51,6 +53,13 @@ def go_on(tx: Transaction, job: JobRow, rows: int) -> None:
         " where id = ? and ended_at is null",
         (rows, tx.now, job.id),
     )
+
+
+def remember(tx: Transaction, job: JobRow, memory: Mapping[str, object]) -> bool:
+    """Have a job keep this for its next batch; False if it has ended or somebody else has led it on."""
+    kept = json.dumps(dict(memory))
+    sql = "update job set cursor = ? where id = ? and ended_at is null and coalesce(cursor, '') = ?"
+    return tx.run(sql, (kept, job.id, job.cursor or "")) == 1
 
 
 def finish(tx: Transaction, job: JobRow) -> None:

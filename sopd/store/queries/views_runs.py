@@ -36,7 +36,7 @@ class RunFilter:
 
 
 class RunRow(NamedTuple):
-    """One run with the names of all that belongs to it."""
+    """One run with the names of all that belongs to it. `inherited` and `chain` are JSON lists, as they are stored."""
 
     id: int
     sop: str
@@ -60,13 +60,19 @@ class RunRow(NamedTuple):
     customer_id: int
     relation_id: int
     member_id: int
+    inherited: str | None
+    chain: str | None
+    hop: int
+    anchor_moves_ms: int
+    counts_from: int | None
+    waits_reply: bool
 
 
 _RUN = (
     "select e.id, s.key, s.state, v.number, c.external_userid, c.name, m.userid, e.run_no, e.state, e.cause,"
     " e.entered_at, e.anchor_at, e.due_at, e.parked_at, e.closed_at, e.reason, e.ended_by, e.sop_id, e.version_id,"
-    " e.customer_id, e.relation_id, e.member_id"
-    " from enrollment e join sop s on s.id = e.sop_id join sop_version v on v.id = e.version_id"
+    " e.customer_id, e.relation_id, e.member_id, e.inherited, e.chain, e.hop, e.anchor_moves_ms, e.counts_from,"
+    " e.waits_reply from enrollment e join sop s on s.id = e.sop_id join sop_version v on v.id = e.version_id"
     " join customer c on c.id = e.customer_id join member m on m.id = e.member_id"
 )
 
