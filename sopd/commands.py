@@ -173,6 +173,15 @@ class RevokeToken:
     who: str
 
 
+@dataclass(frozen=True)
+class ImportAudience:
+    """Make an audience what a list says. keep: those who are not on the list stay."""
+
+    name: str
+    who: str
+    keep: bool = False
+
+
 Command = (
     ApplySop
     | StartSop
@@ -192,4 +201,5 @@ Command = (
     | RetrySetAside
     | CreateToken
     | RevokeToken
+    | ImportAudience
 )

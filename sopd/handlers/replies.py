@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from machines.calendar import DAY_MS
 from machines.reasons import ON_REPLY
 from machines.sop import EndActions, Program
-from sopd.handlers import attributes, tags
+from sopd.handlers import attributes, stepwise, tags
 from sopd.handlers.app import App
 from sopd.handlers.attributes import Change
 from sopd.handlers.happened import NOTHING, Cause, Consequences
@@ -71,45 +71,49 @@ class Tags:
 def heard(tx: Transaction, app: App, talks: Sequence[Fresh]) -> Consequences:
     """Note who talked with whom, and let replies act; returns what rules are to be told of beside the talks themselves.
 
-    Locks customers, then relations; whoever follows this up locks runs.
+    Locks customers, then relations, then runs that wait for an answer; whoever follows this up locks more runs.
     """
     if not talks:
         return NOTHING
-    replied = [one for one in talks if one.kind == REPLY]
-    acting = list(_acting(tx, app, replied)) if replied else []
+    replied = {one.customer_id: one for one in talks if one.kind == REPLY}
+    runs = [run for run in _runs(tx, app, replied.values()) if concerns(run, replied[run.customer_id])]
+    acting = list(_acting(tx, app, runs, replied))
     news = attributes.write(tx, list(_changes(acting)))
     wishes = _wishes(acting)
     tag_queries.lock(tx, {*wishes, *(one.relation_id for one in talks if one.relation_id is not None)})
     signals.set_talked(tx, [(one.relation_id, one.at) for one in talks if one.relation_id is not None])
     changes = _write_tags(tx, app, wishes, f"signal/{talks[0].id}")
     run_queries.journal(tx, [one.note() for one in acting])
+    waiting = [(run.id, replied[run.customer_id].at) for run in runs if run.is_open and run.waits_reply]
+    if waiting:
+        stepwise.answered(tx, app, waiting)
     return Consequences(news=tuple(news), tag_changes=changes)
 
 
-def _acting(tx: Transaction, app: App, replied: Sequence[Fresh]) -> Iterable[Acting]:
-    runs = _runs(tx, app, replied)
+def _acting(
+    tx: Transaction, app: App, runs: Sequence[Answered], replied: Mapping[int, Fresh]
+) -> Iterable[Acting]:
     programs = app.programs.all(tx, [run.version_id for run in runs])
     listening = [run for run in runs if any(step.on_reply for step in programs[run.version_id].steps)]
     if not listening:
         return
     sent = signals.sent_steps(tx, [run.id for run in listening])
-    by_customer = {one.customer_id: one for one in replied}
     for run in listening:
-        reply = by_customer[run.customer_id]
+        reply = replied[run.customer_id]
         step_id = _last_asking(programs[run.version_id], sent.get(run.id, {}), reply.at)
         rules = programs[run.version_id].step(step_id).on_reply if step_id else None
-        if rules is None or not concerns(run, reply):
-            continue
-        words, actions = rules.to(reply.text or "")
+        words, actions = rules.to(reply.text or "") if rules is not None else ((), ())
         if actions:
             yield Acting(reply, run, step_id or "", words, actions)
 
 
-def _runs(tx: Transaction, app: App, replied: Sequence[Fresh]) -> list[Answered]:
+def _runs(tx: Transaction, app: App, replied: Collection[Fresh]) -> list[Answered]:
     """Open runs of those who replied, and those that ended normally a short while ago and listen still."""
+    if not replied:
+        return []
     customers = {one.customer_id for one in replied}
     found = queries.open_runs(tx, customers)
-    live = app.programs.running(tx)
+    live = app.programs.catalogue(tx).live.values()
     asking = [sop.sop_id for sop in live if any(step.on_reply for step in sop.program.steps)]
     if asking:
         subjects = customers | {one.relation_id for one in replied if one.relation_id is not None}

@@ -30,8 +30,10 @@ MOST_FAULTS = 100
 """So many are told; the rest is counted."""
 
 EARLIEST = instant_from(dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+AUDIENCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""The name of an audience, as rules write it."""
+
 _LONE_HALF = re.compile(r"[\ud800-\udfff]")
-_SHOWN = 40
 
 Plain = str | bool | int | float
 

@@ -35,3 +35,19 @@ def put(tx: Transaction, rows: Sequence[tuple[int, str]]) -> None:
     tx.run(
         f"update customer set attributes = n.attributes from {given.sql} n where customer.id = n.id", given.params
     )
+
+
+def teach(tx: Transaction, rows: Sequence[tuple[int, str | None, str | None]]) -> set[int]:
+    """Learn (customer, CRM id, phone hash), None for what was not told; returns those of whom it was new."""
+    if not rows:
+        return set()
+    given = tx.table({"id": "bigint", "crm_id": "text", "phone_hash": "text"}, rows)
+    written = tx.rows(
+        "update customer set crm_id = coalesce(n.crm_id, customer.crm_id),"
+        f" phone_hash = coalesce(n.phone_hash, customer.phone_hash) from {given.sql} n where customer.id = n.id"
+        " and (coalesce(n.crm_id, customer.crm_id, '') <> coalesce(customer.crm_id, '')"
+        " or coalesce(n.phone_hash, customer.phone_hash, '') <> coalesce(customer.phone_hash, ''))"
+        " returning customer.id",
+        given.params,
+    )
+    return {row[0] for row in written}
