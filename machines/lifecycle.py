@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from machines.calendar import Instant
 from machines.effects import (
     Initialise,
     OpenEntry,
@@ -95,6 +96,14 @@ TABLE = build(
     ignored=frozenset(REFUSALS) | _LATE_REPORTS,
     name="SOP",
 )
+
+
+def passes_over(policy: str, next_due_at: Instant | None, resumed_at: Instant) -> bool:
+    """Whether a push that waited through a pause is `skipped: paused` at its end.
+
+    `next_due_at`: when the step after it falls due; if that had come, the push was not the latest of what was missed.
+    """
+    return policy == "skip" or (policy == "catch_up" and next_due_at is not None and next_due_at <= resumed_at)
 
 
 def decide(state: str, command: Command, sop: str = "the SOP", policy: ResumePolicy = "skip") -> LifecycleDecision:

@@ -35,11 +35,15 @@ class PauseSop:
 
 @dataclass(frozen=True)
 class ResumeSop:
-    """Go on after a pause. `missed` says what happens to moments that passed: skip (SPEC 12)."""
+    """Go on after a pause (SPEC 12). `missed` says what happens to moments that passed: skip | shift | catch_up.
+
+    admit: those who would have entered meanwhile are judged again, as if they came now.
+    """
 
     key: str
     who: str
     missed: str = "skip"
+    admit: bool = False
 
 
 @dataclass(frozen=True)

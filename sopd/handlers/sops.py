@@ -16,7 +16,7 @@ from machines.push import PushFacts
 from machines.reasons import SOP_PAUSED
 from sopd.commands import ApplySop, PauseSop, ResumeSop, StartSop, StopSop
 from sopd.errors import NotFound, Refused
-from sopd.handlers import dispatches, initialising, pushes, versions
+from sopd.handlers import dispatches, initialising, pushes, resuming, versions
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.store import Transaction
@@ -24,7 +24,9 @@ from sopd.store.queries import audit
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import jobs as job_queries
 from sopd.store.queries import pushes as push_queries
+from sopd.store.queries import resuming as resume_queries
 from sopd.store.queries import sops as queries
+from sopd.store.queries.resuming import Waiting
 from sopd.store.queries.sops import Inside, SopRow
 
 
@@ -107,19 +109,17 @@ def pause(app: App, command: PauseSop) -> Moved:
 
 
 def resume(app: App, command: ResumeSop) -> Moved:
-    """Go on. With `skip`, every moment that passed meanwhile and every push that waits is passed over (D23).
+    """Go on, and treat what was missed as the operator says; see `resuming`, whose job leads the people inside on.
 
-    The people inside are led on by a job. Other ways to treat what was missed are refused.
+    Raises Refused for a way that is none, and for shifting fixed dates.
     """
-    if command.missed != "skip":
-        raise Refused(f"resume --missed {command.missed} is not run by this version yet", "it runs skip")
     with app.store.transaction() as tx:
         sop = _found(tx, command.key)
-        moved = _move(tx, sop, _allow(sop, "resume"), None, command.who, "sop resume")
-        run_queries.park_missed(tx, sop.id)
-        queries.park_pushes(tx, sop.id)
-        job_queries.begin(tx, "resume", sop.key)
-        tx.after_commit(lambda: app.ring("jobs"))
+        decision = _allow(sop, "resume")
+        missed = resuming.policy_of(tx, app, sop, command.missed)
+        paused_at = resume_queries.paused_at(tx, sop.id)
+        moved = _move(tx, sop, decision, None, command.who, "sop resume")
+        resuming.begin(tx, app, sop, paused_at or tx.now, missed, command.admit)
         return moved
 
 
@@ -142,6 +142,15 @@ def inside(app: App, key: str) -> Inside:
         if sop is None:
             raise _unknown(key)
         return queries.inside(tx, sop.id)
+
+
+def waiting(app: App, key: str) -> Waiting:
+    """What a paused SOP holds, to be shown before it is resumed."""
+    with app.store.reading() as tx:
+        sop = queries.by_key(tx, key)
+        if sop is None:
+            raise _unknown(key)
+        return resume_queries.waiting(tx, sop.id, resume_queries.paused_at(tx, sop.id) or tx.now)
 
 
 def _found(tx: Transaction, key: str) -> SopRow:

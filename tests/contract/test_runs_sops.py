@@ -123,8 +123,8 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(company: TestCom
     with pytest.raises(Refused, match="not paused"):
         company.resume("care")
     company.pause("care")
-    with pytest.raises(Refused, match="shift is not run"):
-        sops.resume(company.app, ResumeSop("care", WHO, missed="shift"))
+    with pytest.raises(Refused, match="no way to treat"):
+        sops.resume(company.app, ResumeSop("care", WHO, missed="hop"))
 
 
 def test_only_relations_that_begin_after_the_start_enter(company: TestCompany) -> None:

@@ -146,8 +146,8 @@ class TestCompany:
     def pause(self, key: str) -> sops.Moved:
         return sops.pause(self.app, PauseSop(key, WHO))
 
-    def resume(self, key: str) -> sops.Moved:
-        return sops.resume(self.app, ResumeSop(key, WHO))
+    def resume(self, key: str, missed: str = "skip", *, admit: bool = False) -> sops.Moved:
+        return sops.resume(self.app, ResumeSop(key, WHO, missed, admit))
 
     def stop(self, key: str) -> sops.Moved:
         return sops.stop(self.app, StopSop(key, WHO))

@@ -36,6 +36,7 @@ class RunFacts(NamedTuple):
     due_at: int | None
     counts_from: int | None
     waits_reply: bool
+    parked_at: int | None
     handover_until: int | None = None
 
 
@@ -65,9 +66,10 @@ class Rival(NamedTuple):
     plan_at: int | None
 
 
-_RUN = (
+RUN = (  # of `enrollment e`, as RunFacts takes them
     "e.id, e.sop_id, e.version_id, e.customer_id, e.relation_id, e.member_id, e.state, e.anchor_at, e.entered_at,"
-    " e.closed_at, e.reason, e.anchor_moves_ms, e.due_at, e.counts_from, e.waits_reply"
+    " e.closed_at, e.reason, e.anchor_moves_ms, e.due_at, e.counts_from, e.waits_reply,"
+    " e.parked_at"
 )
 
 
@@ -114,7 +116,7 @@ def lock_runs(tx: Transaction, enrollment_ids: Iterable[int]) -> dict[int, RunFa
     """These enrollments, locked, ended ones too."""
     given = tx.ids(sorted(set(enrollment_ids)))
     rows = tx.rows(
-        f"select {_RUN}, (select r.handover_until from relation r where r.id = e.relation_id) from enrollment e"
+        f"select {RUN}, (select r.handover_until from relation r where r.id = e.relation_id) from enrollment e"
         f" where id in (select id from {given.sql} g) order by id{tx.for_update('e')}",
         given.params,
     )
@@ -154,7 +156,7 @@ def lagging_runs(tx: Transaction, pairs: Sequence[tuple[int, int]]) -> list[tupl
     """Open runs of these (SOP, customer) whose next step is due and has not fired yet, with the member's userid."""
     given = tx.table({"sop_id": "bigint", "customer_id": "bigint"}, pairs)
     rows = tx.rows(
-        f"select {_RUN}, m.userid from {given.sql} g"
+        f"select {RUN}, m.userid from {given.sql} g"
         " join enrollment e on e.customer_id = g.customer_id and e.sop_id = g.sop_id and e.closed_at is null"
         " and e.due_at <= ? join member m on m.id = e.member_id",
         (*given.params, tx.now),
@@ -177,7 +179,7 @@ def rival_runs(tx: Transaction, customer_ids: Iterable[int], until: int) -> list
     """Open runs of these customers whose next mass send falls due before `until` and is not held up by a push."""
     given = tx.ids(sorted(set(customer_ids)))
     rows = tx.rows(
-        f"select {_RUN} from enrollment e where e.customer_id in (select id from {given.sql} g)"
+        f"select {RUN} from enrollment e where e.customer_id in (select id from {given.sql} g)"
         " and e.closed_at is null and e.mass_at < ? and e.due_at is not null order by e.id",
         (*given.params, until),
     )
@@ -288,7 +290,7 @@ def push_rows(tx: Transaction, ids: Iterable[int]) -> list[PushRow]:
     from_ids = tx.ids(ids)
     rows = tx.rows(
         "select id, enrollment_id, sop_id, version_id, step_id, customer_id, relation_id, member_id, takes_quota,"
-        " state, reason, due_at, next_due_at, plan_at, deferred, expires_at, dispatch_id, null from push"
+        " state, reason, due_at, next_due_at, plan_at, deferred, expires_at, dispatch_id, null, channel from push"
         f" where id in (select id from {from_ids.sql} g) and plan_at <= ? and settled_at is null order by id",
         (*from_ids.params, tx.now),
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sopd.store.queries.planning import RunFacts
+from sopd.store.queries.planning import RUN, RunFacts
 from sopd.store.transaction import Transaction
-
-_RUN = ", ".join(f"e.{name}" for name in RunFacts._fields)
 
 
 class Pair(NamedTuple):
@@ -38,7 +36,7 @@ def pair(tx: Transaction, relation_id: int) -> Pair | None:
 def open_runs(tx: Transaction, customer_id: int) -> list[RunFacts]:
     """The customer's open runs in SOPs that run, through whichever member."""
     rows = tx.rows(
-        f"select {_RUN} from enrollment e join sop s on s.id = e.sop_id and s.state = 'running'"
+        f"select {RUN} from enrollment e join sop s on s.id = e.sop_id and s.state = 'running'"
         " where e.customer_id = ? and e.closed_at is null order by e.id",
         (customer_id,),
     )
@@ -48,7 +46,7 @@ def open_runs(tx: Transaction, customer_id: int) -> list[RunFacts]:
 def run_of(tx: Transaction, sop_id: int, relation_id: int) -> RunFacts | None:
     """The open run of a relation in a SOP."""
     row = tx.one(
-        f"select {_RUN} from enrollment e where e.sop_id = ? and e.subject_id = ? and e.closed_at is null",
+        f"select {RUN} from enrollment e where e.sop_id = ? and e.subject_id = ? and e.closed_at is null",
         (sop_id, relation_id),
     )
     return None if row is None else RunFacts(*row)
@@ -57,7 +55,7 @@ def run_of(tx: Transaction, sop_id: int, relation_id: int) -> RunFacts | None:
 def runs_of_owner(tx: Transaction, version_id: int, member_id: int, limit: int) -> list[RunFacts]:
     """Open runs of one version that a member acts for: they share the member's slots."""
     rows = tx.rows(
-        f"select {_RUN} from enrollment e where e.sop_id = (select sop_id from sop_version where id = ?)"
+        f"select {RUN} from enrollment e where e.sop_id = (select sop_id from sop_version where id = ?)"
         " and e.version_id = ? and e.member_id = ? and e.closed_at is null order by e.id limit ?",
         (version_id, version_id, member_id, limit),
     )
