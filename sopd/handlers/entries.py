@@ -160,7 +160,7 @@ def _load(
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
     needs = reduce(or_, map(needs_at_entry, programs), Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
-    known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags)
+    known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True)
     subjects = [_subject(sop, wish) for wish, sop in live]
     return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if live else {}
 

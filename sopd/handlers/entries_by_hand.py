@@ -17,6 +17,7 @@ from sopd.store.queries import entries as queries
 from sopd.store.queries import sops as sop_queries
 from sopd.store.queries.sops import SopRow
 
+
 @dataclass(frozen=True)
 class Pulled:
     """What became of one customer: the run it has now, or why not. Asked dry, `reason` "" means it would enter."""

@@ -103,23 +103,23 @@ class Known:
 
 
 def of_customers(
-    tx: Transaction, customer_ids: Collection[int], needs: Dependencies, *, by_tags: bool = False
+    tx: Transaction, customer_ids: Collection[int], needs: Dependencies, *, by_tags: bool = False, people: bool = False
 ) -> Known:
-    """Load what `needs` asks for of these customers, and their relations, attributes and 免打扰 in any case.
+    """Load what `needs` asks for of these customers, and their relations in any case.
 
-    `by_tags`: an owner rule looks at tags, although no rule may.
+    `by_tags`: an owner rule looks at tags, although no rule may. `people`: 免打扰 and attributes in any case.
     """
     ids = sorted(set(customer_ids))
     if not ids:
         return Known(tx.now, {})
     relations = owners.candidates(tx, ids, with_tags=bool(needs.tags) or by_tags)
-    people = queries.muted_and_attributes(tx, ids)
+    told = queries.muted_and_attributes(tx, ids) if people or needs.attributes else []
     runs = _runs(tx, ids, relations, needs.sops)
     return Known(
         tx.now,
         relations,
-        {customer_id: muted for customer_id, muted, _ in people},
-        {customer_id: attributes(json.loads(text)) for customer_id, _, text in people if text != "{}"},
+        {customer_id: muted for customer_id, muted, _ in told},
+        {customer_id: attributes(json.loads(text)) for customer_id, _, text in told if text != "{}"},
         queries.audiences(tx, ids, needs.audiences) if needs.audiences else {},
         {customer_id: frozenset(key for key, _, is_open in some if is_open) for customer_id, some in runs.items()},
         {

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from machines import push
 from machines.calendar import Instant, local_date
+from machines.cards import CHANNELS
 from machines.facts import Facts
 from machines.push import PlanFacts, Verdict
 from machines.rules import Rule, depends_on, evaluate
@@ -20,6 +21,7 @@ from machines.timetable import earliest_send
 from sopd.handlers import facts as known_facts
 from sopd.handlers.app import App
 from sopd.store import Transaction
+from sopd.store.queries import entries
 from sopd.store.queries.planning import Owner, RunFacts
 from sopd.store.queries.pushes import PushRow
 
@@ -54,7 +56,7 @@ def load(
     """Everything the first checks look at, for all rows."""
     programs = app.programs.all(tx, [row.version_id for row in rows])
     steps = {row.id: programs[row.version_id].step(row.step_id) for row in rows}
-    holds = conditions(tx, [(row.id, row.relation_id, steps[row.id].only_if) for row in rows])
+    holds = run_conditions(tx, app, [(row.id, row.enrollment_id, steps[row.id].only_if) for row in rows])
     found = []
     for row in rows:
         run, program, owner = runs[row.enrollment_id], programs[row.version_id], owners[row.member_id]
@@ -65,15 +67,31 @@ def load(
             handover_until=run.handover_until,
             only_if=holds[row.id],
             muted=muted[row.customer_id],
-            owner_able=owner.able,
+            owner_able=owner.able or (row.channel in CHANNELS and steps[row.id].written.assign not in (None, "owner")),
             quiet_until=quiet_until(program, row.due_at, tx.now),
         )
         found.append(Candidate(row, run, program, steps[row.id], owner, facts))
     return found
 
 
+def run_conditions(
+    tx: Transaction, app: App, asked: Sequence[tuple[int, int, Rule | None]]
+) -> dict[int, bool]:
+    """Whether `only_if` holds of runs now: (anything, enrollment, rule) in, truth by the first of them out."""
+    rules = {rule for _, _, rule in asked if rule is not None}
+    if not rules:
+        return {key: True for key, _, _ in asked}
+    runs = entries.runs_by_id(tx, {run_id for _, run_id, rule in asked if rule is not None})
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    about = known_facts.of_runs(tx, runs, programs, map(depends_on, rules))
+    return {
+        key: True if rule is None else _holds(rule, about[run_id].restricted_to(depends_on(rule)))
+        for key, run_id, rule in asked
+    }
+
+
 def conditions(tx: Transaction, asked: Sequence[tuple[int, int, Rule | None]]) -> dict[int, bool]:
-    """Whether `only_if` holds now: (anything, relation, rule) in, truth by the first of them out."""
+    """Whether rules hold of relations by themselves, in no run: (anything, relation, rule) in, truth out."""
     relations = sorted({relation_id for _, relation_id, rule in asked if rule is not None})
     about = known_facts.load(tx, relations, tx.now) if relations else {}
     return {

@@ -22,7 +22,7 @@ from machines.timetable import Timetable, earliest_send
 from sopd.handlers import planning_claims, schedule
 from sopd.handlers.app import App
 from sopd.handlers.planning_claims import Claimant, may_claim
-from sopd.handlers.planning_facts import Candidate, conditions
+from sopd.handlers.planning_facts import Candidate, run_conditions
 from sopd.store import Transaction
 from sopd.store.queries import claims
 from sopd.store.queries import planning as queries
@@ -202,9 +202,8 @@ def _able(tx: Transaction, app: App, contenders: Sequence[Contender], wanted: Se
     if not contenders:
         return []
     able = queries.able_relations(tx, [one.relation_id for one in contenders])
-    holds = conditions(
-        tx, [(place, one.relation_id, one.step.only_if) for place, one in enumerate(contenders)]
-    )
+    asked = [(place, one.run_id, one.step.only_if) for place, one in enumerate(contenders)]
+    holds = run_conditions(tx, app, asked)
     claimed = {(one.push.sop_id, one.push.step_id, one.push.customer_id) for one in wanted}
     keys = [_claim(one) for one in contenders if one.program.once_per == "customer"]
     held, claimants = claims.held(tx, keys), planning_claims.claimants(tx, app, keys)

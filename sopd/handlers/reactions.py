@@ -8,7 +8,7 @@ the instant at which time alone changes the rule next is written down. Paused SO
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -67,6 +67,18 @@ def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) ->
         return []
     about = facts.of_runs(tx, runs, programs, {needs_of(programs[run.version_id].early_end_rule) for run in runs})
     return [_judged(run, programs[run.version_id], news[run.id], about[run.id]) for run in runs]
+
+
+def at_their_end(tx: Transaction, app: App, run_ids: Collection[int]) -> set[int]:
+    """Those of these runs whose early-end rule holds now, whatever happened: asked again when a send is claimed."""
+    if not run_ids:
+        return set()
+    runs = queries.runs_by_id(tx, run_ids)
+    programs = app.programs.all(tx, [run.version_id for run in runs])
+    ruled = [run for run in runs if programs[run.version_id].early_end_rule is not None]
+    needs = {needs_of(programs[run.version_id].early_end_rule) for run in ruled}
+    about = facts.of_runs(tx, ruled, programs, needs) if ruled else {}
+    return {run.id for run in ruled if _judged(run, programs[run.version_id], (), about[run.id]).ends}
 
 
 def keep(tx: Transaction, judged: Iterable[Judged]) -> None:

@@ -17,7 +17,7 @@ from machines.events import Claimed, EarlyEnd, Emptied, ExpireDue, PushEvent, Pu
 from machines.push import PlanFacts, PushFacts
 from machines.reasons import NOT_CONFIRMED
 from machines.sop import Program
-from sopd.handlers import dispatches, enrollments, planning_facts, pushes, task_pushes
+from sopd.handlers import dispatches, enrollments, planning_facts, pushes, reactions, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.dispatches import Task
@@ -61,8 +61,19 @@ class _Seen:
         return [(task, one) for task in tasks for one in self.inside.get(task.row.id, ())]
 
 
-def check(tx: Transaction, app: App, tasks: Sequence[Task], locked: Collection[int], *, lease_ms: int) -> Checked:
-    """Judge claimed tasks and write what becomes of them. `locked` are the runs that were locked for them before."""
+def check(
+    tx: Transaction,
+    app: App,
+    tasks: Sequence[Task],
+    locked: Collection[int],
+    *,
+    lease_ms: int,
+    only_judge: bool = False,
+) -> Checked:
+    """Judge claimed tasks and write what becomes of them. `locked` are the runs that were locked for them before.
+
+    `only_judge`: those that may go out stay planned, for cards are claimed by a table of their own.
+    """
     seen = _Seen(
         tx.now,
         app.programs.all(tx, [task.row.version_id for task in tasks]),
@@ -72,11 +83,15 @@ def check(tx: Transaction, app: App, tasks: Sequence[Task], locked: Collection[i
     )
     checked = Checked()
     ready = [task for task in tasks if _is_ready(seen, task)]
-    ready = _without_ends(tx, seen, ready, checked)
-    dropped = _sift(tx, seen, ready, checked)
+    ready = _without_ends(tx, app, seen, ready, checked)
+    dropped = _sift(tx, app, seen, ready, checked)
     checked.happened = pushes.tell(tx, dropped)
     emptied = [task for task in ready if task.row.id not in checked.left]  # `pushes.tell` has closed these
-    _claim(tx, seen, [task for task in ready if task not in emptied], checked, lease_ms)
+    left = [task for task in ready if task not in emptied]
+    if only_judge:
+        checked.sending = left
+    else:
+        _claim(tx, seen, left, checked, lease_ms)
     dispatches.save(tx, [task for task in tasks if task not in emptied])
     over = [task for task in tasks if task.state == CANCELLED]
     checked.happened += task_pushes.tell(tx, app, over, [one for _, one in seen.of(over)])
@@ -87,10 +102,7 @@ def end_runs(app: App, run_ids: Sequence[int]) -> None:
     """End runs at whose early end a claimed task was found, in a transaction of their own: they wait for no task."""
     with app.store.transaction() as tx:
         runs = run_queries.lock(tx, run_ids)
-        programs = app.programs.all(tx, [run.version_id for run in runs])
-        rules = [(run.id, run.relation_id, programs[run.version_id].early_end_rule) for run in runs]
-        holds = planning_facts.conditions(tx, [one for one in rules if one[2] is not None])
-        ended = [run_id for run_id, is_true in holds.items() if is_true]
+        ended = reactions.at_their_end(tx, app, [run.id for run in runs])
         follow(tx, app, enrollments.end(tx, app, ended, EarlyEnd(END_CAUSE)))
 
 
@@ -127,12 +139,17 @@ def _expire(task: Task, now: Instant) -> None:
 # -- its pushes --------------------------------------------------------------------------------------------------------
 
 
-def _without_ends(tx: Transaction, seen: _Seen, tasks: Sequence[Task], checked: Checked) -> list[Task]:
+def _without_ends(
+    tx: Transaction, app: App, seen: _Seen, tasks: Sequence[Task], checked: Checked
+) -> list[Task]:
     """The tasks in which no run is at its early end; the others are due again when those runs have ended."""
     found = seen.of(tasks)
-    rules = [(one.id, one.relation_id, seen.program(task).early_end_rule) for task, one in found]
-    holds = planning_facts.conditions(tx, [rule for rule in rules if rule[2] is not None])
-    at_end = [(task, one) for task, one in found if one.closed_at is None and holds.get(one.id)]
+    ruled = {
+        one.enrollment_id for task, one in found
+        if one.closed_at is None and seen.program(task).early_end_rule is not None
+    }  # fmt: skip
+    holds = reactions.at_their_end(tx, app, ruled)
+    at_end = [(task, one) for task, one in found if one.enrollment_id in holds]
     checked.at_end = [one.enrollment_id for _, one in at_end]
     held = {task.row.id for task, _ in at_end}
     for task in tasks:
@@ -141,12 +158,14 @@ def _without_ends(tx: Transaction, seen: _Seen, tasks: Sequence[Task], checked: 
     return [task for task in tasks if task.row.id not in held]
 
 
-def _sift(tx: Transaction, seen: _Seen, tasks: Sequence[Task], checked: Checked) -> list[pushes.Told]:
+def _sift(
+    tx: Transaction, app: App, seen: _Seen, tasks: Sequence[Task], checked: Checked
+) -> list[pushes.Told]:
     """Fill `checked.left`; returns what is dropped, each with its reason."""
     found = seen.of(tasks)
     steps = {task.row.id: seen.program(task).step(task.row.step_id) for task in tasks}
-    rules = [(one.id, one.relation_id, steps[task.row.id].only_if) for task, one in found]
-    holds = planning_facts.conditions(tx, rules)
+    rules = [(one.id, one.enrollment_id, steps[task.row.id].only_if) for task, one in found]
+    holds = planning_facts.run_conditions(tx, app, rules)
     dropped = []
     for task, one in found:
         event = _objection(one, seen.states[task.row.sop_id], holds[one.id])
