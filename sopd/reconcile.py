@@ -1,14 +1,16 @@
 """Reconciliation: reads everybody WeCom shows, so that nothing depends on callbacks alone (SPEC 15.1).
 
 One step a call: first the tag library and the list of members, then a few members at a time, side by side, page by
-page. What it sees goes the same way as every other reading. An absence counts only after a complete, error-free read of
-a member who is still in sight; if too many of one member's customers are missing, it is held and shown. Found
-beginnings have no welcome code. The reading of the tag library that an event asked for is a job of its own.
+page. What it sees goes the same way as every other reading. What it does not see is only noted; when everybody has been
+read, absences are decided about, so that whoever took a customer over is known before the other end is. An absence
+counts only after a complete, error-free read of a member who is still in sight; if too many of one member's customers
+are missing, it is held and shown. Found beginnings have no welcome code. The reading of the tag library that an event
+asked for is a job of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -100,19 +102,12 @@ def _reconcile(app: App, job: JobRow) -> int:
     if job.cursor is None:
         return _begin(app, job)
     progress = Progress.of(job)
-    userids = observe_jobs.next_members(app, job, progress, IN_FLIGHT_PER_PATH)
-    if not userids:
-        observe_jobs.end_reconciliation(app, job, progress)
-        return 1
-    readings = [_open(app, userid) for userid in userids]
-    while unfinished := [one for one in readings if not one.is_over]:
-        _read_pages(app, unfinished)
-    _settle_absences(app, [one for one in readings if one.failure is None and one.missing], progress)
-    not_before = _note(readings, progress)
-    complete = [one.userid for one in readings if one.failure is None]
-    members.take_read(app, complete)
-    observe_jobs.go_on(app, job, progress, len(complete), not_before)
-    return sum(len(one.seen) for one in readings) or 1
+    if userids := observe_jobs.next_members(app, job, progress, IN_FLIGHT_PER_PATH):
+        return _read_members(app, job, progress, userids)
+    if userids := observe_jobs.next_missed(app, job, progress, IN_FLIGHT_PER_PATH):
+        return _settle_absences(app, job, progress, userids)
+    observe_jobs.end_reconciliation(app, job, progress)
+    return 1
 
 
 def _begin(app: App, job: JobRow) -> int:
@@ -131,6 +126,19 @@ def _begin(app: App, job: JobRow) -> int:
 
 
 # -- the customers of a few members ----------------------------------------------------------------------------------
+
+
+def _read_members(app: App, job: JobRow, progress: Progress, userids: Sequence[str]) -> int:
+    readings = [_open(app, userid) for userid in userids]
+    while unfinished := [one for one in readings if not one.is_over]:
+        _read_pages(app, unfinished)
+    complete = [one for one in readings if one.failure is None]
+    if missing := [relation.id for one in complete for relation in one.missing]:
+        observe_jobs.note_missing(app, missing)
+    members.take_read(app, [one.userid for one in complete])
+    not_before = _note({one.userid: one.failure for one in readings}, progress)
+    observe_jobs.go_on(app, job, progress, len(complete), not_before)
+    return sum(len(one.seen) for one in readings) or 1
 
 
 def _open(app: App, userid: str) -> Reading:
@@ -154,29 +162,32 @@ def _incomplete(why: str) -> WeComFailure:
     return WeComFailure(ENDPOINTS["contacts_of"].path, f"the read is not complete: {why}")
 
 
-def _settle_absences(app: App, readings: Sequence[Reading], progress: Progress) -> None:
+# -- who was not there -----------------------------------------------------------------------------------------------
+
+
+def _settle_absences(app: App, job: JobRow, progress: Progress, userids: Sequence[str]) -> int:
     """Believe absences, or hold them. Pages may shift while they are read, so WeCom's plain list has the last word."""
-    if not readings:
-        return
-    listed = read_many(app.wecom.customers_of, [one.userid for one in readings])
+    listed = read_many(app.wecom.customers_of, userids)
+    failures: dict[str, WeComFailure | None] = {}
     in_sight = set(app.wecom.follow_users())
-    for one in readings:
-        if one.userid in listed.failures:
-            one.fail(listed.failures[one.userid])
-        elif one.userid not in in_sight:
-            one.fail(_incomplete("the member went out of the app's sight meanwhile"))
-        else:
-            one.seen.update(listed.values[one.userid])
-            _settle(app, one, progress)
+    for userid in userids:
+        failure = listed.failures.get(userid)
+        if failure is None and userid not in in_sight:
+            failure = _incomplete("the member went out of the app's sight meanwhile")
+        failures[userid] = failure
+        if failure is None:
+            _settle(app, userid, listed.values[userid], progress)
+    not_before = _note(failures, progress)
+    observe_jobs.go_on(app, job, progress, 0, not_before)
+    return len(userids)
 
 
-def _settle(app: App, reading: Reading, progress: Progress) -> None:
-    absent, active = reading.missing, sum(one.state == "active" for one in reading.known.values())
-    progress.held.pop(reading.userid, None)
+def _settle(app: App, userid: str, listed: Sequence[str], progress: Progress) -> None:
+    absent, active = observe_jobs.absences(app, userid, listed)
+    progress.settled.append(userid)
     limits = app.settings.reconcile
     if len(absent) > limits.hold_above_relations and len(absent) * 100 > limits.hold_above_percent * active:
-        observe_jobs.hold(app, [one.id for one in absent])
-        progress.held[reading.userid] = f"{len(absent)} of {active} contacts"
+        progress.held[userid] = f"{len(absent)} of {active} contacts"
         return
     sightings = [Sighting(*one.pair, one.generation, RECONCILIATION) for one in absent]
     for start in range(0, len(sightings), PAGE):
@@ -184,18 +195,18 @@ def _settle(app: App, reading: Reading, progress: Progress) -> None:
         in_halves(part, partial(observe, app), lambda one, why: observe_dirty.set_aside(app, one.pair, why))
 
 
-def _note(readings: Sequence[Reading], progress: Progress) -> Instant | None:
+def _note(failures: Mapping[str, WeComFailure | None], progress: Progress) -> Instant | None:
     """Count failures, leave out who failed too often; returns when WeCom may be asked again, None for at once."""
     waits: list[Instant] = []
-    for one in readings:
-        tried = progress.tries.pop(one.userid, 0)
-        if one.failure is None:
+    for userid, failure in failures.items():
+        tried = progress.tries.pop(userid, 0)
+        if failure is None:
             continue
-        if one.failure.klass is not Klass.BACKOFF:
+        if failure.klass is not Klass.BACKOFF:
             tried += 1
-        if tried >= MOST_TRIES or one.failure.klass is Klass.PERMANENT:
-            progress.left_out[one.userid] = str(one.failure)
+        if tried >= MOST_TRIES or failure.klass is Klass.PERMANENT:
+            progress.left_out[userid] = str(failure)
         else:
-            progress.tries[one.userid] = tried
-            waits.append(one.failure.retry_at or 0)
+            progress.tries[userid] = tried
+            waits.append(failure.retry_at or 0)
     return max(waits, default=None)

@@ -1,7 +1,7 @@
 """The jobs that read WeCom, as rows: the tag library when it changed, everybody once a day (SPEC 15.1).
 
-Commands, each its own transaction, for `reconcile`, which does the reading. A member is done when his `read_at` is
-younger than the job, so a killed job goes on where it was.
+Commands, each its own transaction, for `reconcile`, which does the reading. A member is read when his `read_at` is
+younger than the job, and what is missing is noted on the relations, so a killed job goes on where it was.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from machines.calendar import HOUR_MS, MINUTE_MS, SECOND_MS, Instant, day_after,
 from sopd.handlers.app import App
 from sopd.store.queries import jobs, people, reading_jobs
 from sopd.store.queries.jobs import JobRow
+from sopd.store.queries.people import Known
 from sopd.wecom.errors import WeComFailure
 
 TAGS, RECONCILE = "tags", "reconcile"
@@ -27,12 +28,14 @@ FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 10 * SECOND_MS, HOUR_MS
 class Progress:
     """What a reconciliation keeps between two steps.
 
-    tries: failed readings by member. left_out: members that could not be read, and why. held: members of whom so many
-    customers are missing that nobody is taken for lost, and how many.
+    tries: failed readings by member. left_out: members that could not be read, and why. settled: members about whose
+    absences it is decided. held: those among them of whom so many customers are missing that nobody is taken for lost,
+    and how many.
     """
 
     tries: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    settled: list[str] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -99,10 +102,23 @@ def end_reconciliation(app: App, job: JobRow, progress: Progress) -> None:
         reading_jobs.schedule(tx, RECONCILE, next_time(tx.now, app.settings.reconcile.at, app.company.zone))
 
 
-def hold(app: App, relation_ids: Sequence[int]) -> None:
-    """Note that these relations are missing, without believing it."""
+def note_missing(app: App, relation_ids: Sequence[int]) -> None:
+    """Note that these relations were not shown, without believing it."""
     with app.store.transaction() as tx:
         people.set_missing(tx, relation_ids)
+
+
+def next_missed(app: App, job: JobRow, progress: Progress, limit: int) -> list[str]:
+    """Members about whose absences this job has yet to decide."""
+    with app.store.reading() as tx:
+        return people.missed_members(tx, job.started_at, sorted({*progress.left_out, *progress.settled}), limit)
+
+
+def absences(app: App, userid: str, listed: Sequence[str]) -> tuple[list[Known], int]:
+    """Whoever of a member's customers is missing and not in WeCom's plain list either; and how many he has."""
+    with app.store.transaction() as tx:
+        people.not_missing(tx, userid, listed)
+        return people.missing(tx, userid), people.count_active(tx, userid)
 
 
 def next_time(now: Instant, at: time, zone: str) -> Instant:

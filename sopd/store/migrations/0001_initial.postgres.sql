@@ -54,6 +54,7 @@ create table relation (
 );
 create unique index relation_customer_id_member_id on relation (customer_id, member_id);
 create index relation_member_id on relation (member_id);
+create index relation_missing on relation (member_id) where missing_at is not null;
 create index relation_handover on relation (handover_until) where handover_until is not null;
 
 create table tag (

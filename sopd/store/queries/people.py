@@ -210,6 +210,47 @@ def set_missing(tx: Transaction, relation_ids: Iterable[int]) -> None:
     )
 
 
+def missed_members(tx: Transaction, read_since: int, left_out: Sequence[str], limit: int) -> list[str]:
+    """Members in sight, read since then, of whom active relations are missing; some of them, by userid."""
+    given = tx.table({"userid": "text"}, [(userid,) for userid in left_out])
+    rows = tx.rows(
+        "select userid from member where in_scope and read_at >= ? and id in"
+        " (select member_id from relation where missing_at is not null and state = 'active')"
+        f" and userid not in (select userid from {given.sql} g) order by userid limit ?",
+        (read_since, *given.params, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def not_missing(tx: Transaction, userid: str, external_userids: Sequence[str]) -> None:
+    """These customers of a member are listed after all."""
+    given = tx.table({"external_userid": "text"}, [(one,) for one in external_userids])
+    tx.run(
+        "update relation set missing_at = null where missing_at is not null"
+        " and member_id = (select id from member where userid = ?) and customer_id in"
+        f" (select id from customer where external_userid in (select external_userid from {given.sql} g))",
+        (userid, *given.params),
+    )
+
+
+def missing(tx: Transaction, userid: str, *, before: int | None = None, limit: int | None = None) -> list[Known]:
+    """The active relations of a member that are missing (since before an instant, at most so many), by id."""
+    rows = tx.rows(
+        f"select {_KNOWN} from {_JOINED} where m.userid = ? and r.missing_at is not null and r.state = 'active'"
+        " and r.missing_at < coalesce(cast(? as bigint), r.missing_at + 1) order by r.id limit coalesce(?, 1000000000)",
+        (userid, before, limit),
+    )
+    return [Known(*row) for row in rows]
+
+
+def count_active(tx: Transaction, userid: str) -> int:
+    """How many customers a member has."""
+    return int(tx.value(
+        "select count(*) from relation where state = 'active'"
+        " and member_id = (select id from member where userid = ?)", (userid,)
+    ))  # fmt: skip
+
+
 def open_runs(tx: Transaction, relation_ids: Iterable[int]) -> list[OpenRun]:
     """The open enrollments that these relations own, by id."""
     given = tx.ids(relation_ids)

@@ -75,6 +75,7 @@ class Relation(Row):
         indexes = ((("customer_id", "member_id"), True), (("member_id",), False))
 
 
+Relation.add_index(Relation.member_id, name="relation_missing", where=SQL("missing_at is not null"))
 Relation.add_index(Relation.handover_until, name="relation_handover", where=SQL("handover_until is not null"))
 
 
