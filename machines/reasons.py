@@ -51,6 +51,8 @@ MEMBER_NAGGED = "member nagged three times today"
 # -- why `push retry` is refused
 ALREADY_SENT = "already sent"
 LATER_STEP_FIRED = "a later step has fired"
+NOT_OVER = "not over yet"
+IN_DOUBT = "its task needs an operator"
 
 # -- what a due step did, for the journal
 FIRED = "fired"
@@ -149,6 +151,8 @@ TEXTS: dict[str, Text] = {
     TASK_NAGGED: Text("the member was reminded of this task three times already", "该任务已提醒过成员三次"),
     MEMBER_NAGGED: Text("the member was reminded three times today already", "今天已提醒过该成员三次"),
     ALREADY_SENT: Text("it was sent", "已发送"),
+    NOT_OVER: Text("it is on its way still", "推送尚未完结"),
+    IN_DOUBT: Text("its task needs an operator: `sopd dispatch resolve`", "其任务需由人工核实(`sopd dispatch resolve`)"),
     LATER_STEP_FIRED: Text("a later step has fired, and order is kept", "后续步骤已执行,不能打乱顺序"),
     FIRED: Text("the step's push was made", "已生成推送"),
     WAITS_FOR_PUSH: Text("the previous push must settle first", "等待上一步推送完结"),

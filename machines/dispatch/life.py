@@ -7,6 +7,7 @@ Rules of the table:
 - A stop or an expiry that comes while the task is not known yet is noted, and acts as soon as the task is known.
 - Cancelled means: cancelled in WeCom and read twice. Until then its pushes are not told anything.
 - A task is re-issued once: later ends leave a re-issued task alone (D17).
+- An operator's word outranks an end, a pause and an expiry that are being carried out: then nothing is re-issued.
 
 `decide` is asked by the handlers that record what relay, look-up and collector found. What the pushes make of it is
 their own decision: `TellPushes` hands them an event of `machines.push`.
@@ -134,6 +135,15 @@ def _left_alone(run: Run) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Reason:
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Moot:
+    """The event came too late to matter in its state, though another of its name would not."""
+
+
+def _stays(run: Run) -> None:
+    run.effects.append(_Moot())
 
 
 def _do(*effects: DispatchEffect) -> Callback:
@@ -283,6 +293,9 @@ def _ending() -> tuple[Transition, ...]:
         Transition("expire_due", PLANNED, CANCELLED,
                    (_because(reasons.CAPACITY), _do(TellPushes(PushExpired(reasons.CAPACITY))))),
         Transition("expire_due", REQUESTED, STOPPING, (_note_stop, _cancel)),
+        *(Transition("stop_wanted", state, state, (_note_stop,), (_event_has("purpose", "operator"),))
+          for state in (STOPPING, CANCELLING, REREADING)),
+        *(Transition("stop_wanted", state, state, (_stays,)) for state in (STOPPING, CANCELLING, REREADING)),
         Transition("claimed", STOPPING, CANCELLING),
         *(Transition(event, CANCELLING, STOPPING, (_cancel,)) for event in ("doubtful", "throttled")),
         *each(cancel_wanted, "cancel_ok", REREADING, _read),
@@ -308,10 +321,10 @@ _LATE: dict[str, str] = {
     SENDING: f"claimed {_LOOKUPS} polled {_CANCELS} reread emptied resolved",
     UNCERTAIN: f"throttled doubtful polled {_CANCELS} reread emptied resolved",
     REQUESTED: f"claimed {_ANSWERS} {_LOOKUPS} {_CANCELS} reread emptied resolved",
-    STOPPING: f"{_ANSWERS} {_LOOKUPS} stop_wanted expire_due reread emptied resolved",
-    CANCELLING: f"claimed created delivered code_used refused {_LOOKUPS} polled stop_wanted expire_due reread "
+    STOPPING: f"{_ANSWERS} {_LOOKUPS} expire_due reread emptied resolved",
+    CANCELLING: f"claimed created delivered code_used refused {_LOOKUPS} polled expire_due reread "
     "emptied resolved",
-    REREADING: f"claimed {_ANSWERS} {_LOOKUPS} polled stop_wanted expire_due {_CANCELS} emptied resolved",
+    REREADING: f"claimed {_ANSWERS} {_LOOKUPS} polled expire_due {_CANCELS} emptied resolved",
     CONFIRMED: f"claimed {_ANSWERS} {_LOOKUPS} stop_wanted expire_due {_CANCELS} reread emptied resolved",
     NEEDS_OPERATOR: f"claimed {_ANSWERS} {_LOOKUPS} polled stop_wanted expire_due {_CANCELS} reread emptied",
 }
@@ -328,5 +341,5 @@ def decide(state: str, event: DispatchEvent, facts: DispatchFacts) -> DispatchDe
     """
     fired = TABLE.fire(state, event.name, event=event, facts=facts)
     reason = next((effect.text for effect in fired.effects if isinstance(effect, _Reason)), None)
-    effects = tuple(effect for effect in fired.effects if not isinstance(effect, _Reason))
-    return DispatchDecision(fired.state, effects, reason, fired.ignored)
+    effects = tuple(effect for effect in fired.effects if not isinstance(effect, _Reason | _Moot))
+    return DispatchDecision(fired.state, effects, reason, fired.ignored or _Moot() in fired.effects)

@@ -22,6 +22,7 @@ from machines.fsm import Callback, Guard, Run, Transition, build, each
 DUE, WAITING, PLANNED, REQUESTED, CONFIRMED = OPEN = ("due", "waiting", "planned", "requested", "confirmed")
 SENT, FAILED, SKIPPED, EXPIRED, CANCELLED = FINAL = ("sent", "failed", "skipped", "expired", "cancelled")
 STATES = OPEN + FINAL
+UNSENT = FINAL[1:]
 
 Task = Literal["none", "doubtful", "open", "retired"]
 
@@ -33,7 +34,8 @@ class PushFacts:
     reason: the push's present reason. enrollment_open and end_reason: whether the run goes on, else why it ended.
     ended_at: instant of an end that wanted the task stopped (D22), None while open and after `lost` or `merged`.
     task: none, no call was made; doubtful, one is under way, uncertain or needs an operator; open, WeCom has it;
-    retired, it is cancelled and was read twice (D15). later_step_fired: the enrollment has moved on.
+    retired, it is cancelled and was read twice (D15). later_step_fired: the enrollment has moved on. repeatable: False
+    for a welcome, whose code is gone.
     """
 
     enrollment_open: bool = True
@@ -42,6 +44,7 @@ class PushFacts:
     task: Task = "none"
     reason: str | None = None
     later_step_fired: bool = False
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,13 @@ def _may_retry(run: Run) -> bool:
 
 
 def why_no_retry(facts: PushFacts) -> str | None:
-    """Why a failed, expired or skipped push may not be tried again, or None: the reason of the refusal."""
+    """Why a push that is over without having been sent may not be tried again, or None: the reason of the refusal."""
     if not facts.enrollment_open:
         return reasons.ENROLLMENT_ENDED
     if facts.later_step_fired:
         return reasons.LATER_STEP_FIRED
+    if not facts.repeatable:
+        return reasons.WELCOME_EXPIRED
     return reasons.NOT_REPORTED if facts.reason == reasons.NOT_REPORTED else None  # D18: never sent again
 
 
@@ -212,10 +217,9 @@ def _rows() -> tuple[Transition, ...]:
         # an operator's word
         *each((PLANNED, REQUESTED, CONFIRMED), "resolved", SENT, _resolved, guards=(_was_sent,)),
         *each((PLANNED, REQUESTED, CONFIRMED), "resolved", FAILED, _because(reasons.NOT_SENT)),
-        *each((FAILED, SKIPPED, EXPIRED), "retry_wanted", DUE, _because(reasons.RETRY), guards=(_may_retry,)),
-        *(Transition("retry_wanted", state, state, (_no_retry,)) for state in (FAILED, SKIPPED, EXPIRED)),
+        *each(UNSENT, "retry_wanted", DUE, _because(reasons.RETRY), guards=(_may_retry,)),
+        *(Transition("retry_wanted", state, state, (_no_retry,)) for state in UNSENT),
         Transition("retry_wanted", SENT, SENT, (_stays(reasons.ALREADY_SENT),)),
-        Transition("retry_wanted", CANCELLED, CANCELLED, (_stays(reasons.ENROLLMENT_ENDED),)),
     )
 
 

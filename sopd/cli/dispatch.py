@@ -58,6 +58,49 @@ def show(desk: Desk, dispatch_id: int) -> None:
 
 
 @dispatch.verb(
+    "remind",
+    """
+    sopd dispatch remind 51
+    sopd dispatch remind 51 --as mei
+    """,
+)
+@click.argument("dispatch_id", type=click.IntRange(min=1), metavar="ID")
+@person_option
+@pass_desk
+def remind(desk: Desk, dispatch_id: int) -> None:
+    """Have WeCom remind the member of a task that waits for a confirmation, now.
+
+    At most three reminders for a task, three for a member on one day, and none in quiet hours; else it says which of
+    them speaks against it. sopd reminds by itself two, five and eight hours after a task was made.
+    """
+    from sopd.cli import task_pages
+
+    task_pages.remind(desk, dispatch_id)
+
+
+@dispatch.verb(
+    "cancel",
+    """
+    sopd dispatch cancel 51
+    sopd dispatch cancel 51 --yes --as mei
+    """,
+)
+@click.argument("dispatch_id", type=click.IntRange(min=1), metavar="ID")
+@yes_option
+@person_option
+@pass_desk
+def cancel(desk: Desk, dispatch_id: int, yes: bool) -> None:
+    """Withdraw a task that the member has not confirmed. Its pushes end `cancelled`, the runs go on.
+
+    It is cancelled in WeCom and read again before the pushes are told, which takes a minute or two. What the member had
+    confirmed before is sent. `sopd push retry` brings single pushes back.
+    """
+    from sopd.cli import task_pages
+
+    task_pages.cancel(desk, dispatch_id, yes)
+
+
+@dispatch.verb(
     "resolve",
     """
     sopd dispatch resolve 51 --sent

@@ -10,7 +10,7 @@ from sopd.cli import states
 from sopd.cli.completing import sop_keys
 from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options, since_option
-from sopd.cli.verbs import noun, output_options, pass_desk
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option
 
 push = noun("push", "Pushes (推送): one step of one run, from due to sent, failed, skipped, expired or cancelled.")
 
@@ -58,3 +58,24 @@ def show(desk: Desk, push_id: int) -> None:
     from sopd.cli import push_pages
 
     push_pages.show_page(desk, push_id)
+
+
+@push.verb(
+    "retry",
+    """
+    sopd push retry 4711
+    sopd push list --state failed --since 1d --json | jq .id | xargs sopd push retry
+    """,
+)
+@click.argument("push_ids", type=click.IntRange(min=1), metavar="ID...", nargs=-1, required=True)
+@person_option
+@pass_desk
+def retry(desk: Desk, push_ids: tuple[int, ...]) -> None:
+    """Try pushes again that failed, expired, were skipped or cancelled: they are planned anew, with a new expiry.
+
+    The run must be open and no later step may have fired. What was sent, is on its way or is in doubt is refused, each
+    with its reason; then the exit code is 1, and the others are tried all the same.
+    """
+    from sopd.cli import push_pages
+
+    push_pages.retry(desk, push_ids)

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from sopd.cli import describing, finding, output, paging, states
 from sopd.cli.desk import Desk
-from sopd.cli.output import Column, plain
+from sopd.cli.failure import Told
+from sopd.cli.output import Column, plain, say
 from sopd.cli.page import Page, joined
+from sopd.commands import RetryPushes
 from sopd.store.queries import views, views_sending
 from sopd.store.queries.views_sending import Place, PushFilter, PushRow
 
@@ -178,7 +180,25 @@ def task_facts(page: Page, task: views_sending.TaskRow) -> list[tuple[str, str |
             for key, at in (
                 ("send_at", task.send_at), ("requested_at", task.requested_at), ("confirmed_at", task.confirmed_at),
                 ("settled_at", task.settled_at), ("expires_at", task.expires_at), ("act_at", task.act_at),
+                ("nag_at", task.nag_at),
             )
         ),
+        ("nags", f"{task.nags}" if task.nags else None),
         ("msgid", task.msgid),
     ]  # fmt: skip
+
+
+def retry(desk: Desk, push_ids: Sequence[int]) -> None:
+    """`push retry`."""
+    from sopd.handlers import retries
+
+    told = retries.retry(desk.app, RetryPushes(tuple(push_ids), desk.person))
+    for one in told:
+        if not one.reason:
+            say(desk, "push {id} is tried again", id=one.push_id)
+    refused = [one for one in told if one.reason]
+    if refused:
+        raise Told(
+            desk.words.say("push {id} is not tried again: {reason}", id=one.push_id,
+                           reason=desk.words.sentence(one.reason)) for one in refused
+        )  # fmt: skip

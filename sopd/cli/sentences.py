@@ -51,6 +51,15 @@ SENTENCES: dict[str, str] = {
     "daemon": "服务",
     "wrong: {count}": "发现 {count} 个问题",
     "nothing is wrong": "一切正常",
+    # tasks and pushes by hand
+    "Reminders": "提醒记录",
+    "{member} is being reminded of task {task}": "正在提醒 {member} 处理任务 {task}",
+    "Withdraw task {task}?": "撤回任务 {task}?",
+    "task {task} is withdrawn, pushes: {count}": "任务 {task} 已撤回,涉及推送 {count} 条",
+    "task {task} is being withdrawn, pushes: {count}; what was confirmed before is sent":
+        "任务 {task} 正在撤回,涉及推送 {count} 条;此前已确认的仍会发出",
+    "push {id} is tried again": "推送 {id} 将重试",
+    "push {id} is not tried again: {reason}": "推送 {id} 不能重试:{reason}",
     # sop files
     "warning": "警告",
     "not run yet": "本版本暂不支持运行",

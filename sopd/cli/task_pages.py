@@ -10,7 +10,7 @@ from sopd.cli.asking import agree
 from sopd.cli.desk import Desk
 from sopd.cli.output import Column, note, plain, say
 from sopd.cli.page import Page
-from sopd.commands import ResolveDispatch
+from sopd.commands import CancelDispatch, RemindDispatch, ResolveDispatch
 from sopd.store.queries import views_sending
 from sopd.store.queries.views_sending import PushFilter, TaskFilter, TaskRow
 
@@ -27,7 +27,10 @@ LIST = (
     Column("channel", "channel", wide=True), Column("requested_at", "instant", wide=True),
     Column("settled_at", "instant", wide=True), Column("act_at", "instant", wide=True), Column("msgid", wide=True),
     Column("attempts", "number", wide=True), Column("reissue_of", "number", wide=True),
+    Column("nags", "number", wide=True), Column("nag_at", "instant", wide=True),
 )  # fmt: skip
+
+NAGS = (Column("at", "instant"), Column("state", "state"), Column("by"), Column("reason", "reason"))
 
 
 def show_list(
@@ -57,12 +60,15 @@ def show_page(desk: Desk, dispatch_id: int) -> None:
         task = finding.task(tx, dispatch_id)
         pushes = views_sending.pushes(tx, PushFilter(dispatch_id=dispatch_id), None, SHOWN_PUSHES + 1)
         later = views_sending.reissued_as(tx, dispatch_id)
+        nags = views_sending.nags_of(tx, dispatch_id)
         version = finding.version_of(tx, finding.sop(tx, task.sop), task.version_id)
     lines = push_pages.lines(pushes)
     step = next(each for each in version.stored["sop"]["steps"] if each["id"] == task.step)
     if desk.output == "json":
         pushed = [plain(push_pages.LIST, line, desk.zone) for line in lines]
-        output.document(desk, {**plain(LIST, task, desk.zone), "reissued_as": later, "pushes": pushed})
+        reminders = [plain(NAGS, nag, desk.zone) for nag in nags]
+        shown = {**plain(LIST, task, desk.zone), "reissued_as": later, "reminders": reminders, "pushes": pushed}
+        output.document(desk, shown)
         return
     page = Page(desk)
     page.title(f"#{task.id}", f"{task.sop} v{task.version}", task.step)
@@ -75,6 +81,9 @@ def show_page(desk: Desk, dispatch_id: int) -> None:
     page.lines(step.get("text") or "")
     for attachment in step.get("attachments") or ():
         page.line(describing.rule(attachment))
+    if nags:
+        page.section("Reminders")
+        page.table(NAGS, nags)
     page.section("Customers")
     columns = [c for c in push_pages.LIST if c.key not in ("sop", "step", "member", "task")]
     page.table(columns, lines[:SHOWN_PUSHES])
@@ -97,3 +106,30 @@ def resolve(desk: Desk, dispatch_id: int, sent: bool, yes: bool) -> None:
     count = doubts.resolve(desk.app, ResolveDispatch(dispatch_id, sent, desk.person))
     say(desk, "task {task}: pushes marked as sent: {count}" if sent
         else "task {task}: pushes marked as not sent: {count}", task=dispatch_id, count=count)  # fmt: skip
+
+
+def remind(desk: Desk, dispatch_id: int) -> None:
+    """`dispatch remind`."""
+    from sopd.handlers import nags
+
+    with desk.reading() as tx:
+        task = finding.task(tx, dispatch_id)
+    nags.want(desk.app, RemindDispatch(dispatch_id, desk.person))
+    say(desk, "{member} is being reminded of task {task}", member=task.member, task=task.id)
+
+
+def cancel(desk: Desk, dispatch_id: int, yes: bool) -> None:
+    """`dispatch cancel`."""
+    from sopd.handlers import withdrawals
+
+    with desk.reading() as tx:
+        task = finding.task(tx, dispatch_id)
+    if task.state not in OVER and task.state != "needs_operator":  # else the handler says why not
+        note(desk, "task {task} of {member}: {step}, {size} in it: {reason}", task=task.id, step=task.step,
+             size=task.size, member=task.member, reason=desk.words.state(task.state))  # fmt: skip
+        agree(desk, yes, "Withdraw task {task}?", task=task.id)
+    done = withdrawals.cancel(desk.app, CancelDispatch(dispatch_id, desk.person))
+    is_done = done.state == "cancelled"
+    say(desk, "task {task} is withdrawn, pushes: {count}" if is_done
+        else "task {task} is being withdrawn, pushes: {count}; what was confirmed before is sent",
+        task=dispatch_id, count=done.pushes)  # fmt: skip

@@ -21,7 +21,7 @@ HEADINGS: dict[str, str] = {
     "expires_at": "过期时间", "plan_at": "计划时间", "parked_at": "搁置时间", "waits_until": "等待至",
     "until_at": "等待至", "task": "任务", "task_state": "任务状态", "task_at": "下发时间", "mark": "标记",
     "size": "客户数", "send_at": "下发时间", "requested_at": "创建时间", "confirmed_at": "确认时间",
-    "act_at": "下次处理",
+    "act_at": "下次处理", "nags": "已提醒次数", "nag_at": "下次提醒", "by": "操作人",
     "attempts": "尝试次数", "reissue_of": "原任务", "event": "事件", "change_type": "变更类型", "fast": "加急",
     "received_at": "接收时间", "happened_at": "发生时间", "times": "次数", "handled_at": "处理时间",
     "enrollment": "执行", "push": "推送", "at": "时间", "what": "内容", "fix": "处理办法", "first_at": "首次",
@@ -52,6 +52,8 @@ STATES: dict[str, str] = {
     # the rest
     "new": "待处理", "done": "已处理", "set_aside": "已搁置", "active": "正常", "half": "待客户确认",
     "pending": "待执行", "held": "待确认", "pushes": "推送",
+    # a reminder
+    "wanted": "待提醒", "asking": "提醒中", "doubtful": "结果未知", "refused": "被拒绝", "needless": "无需提醒",
 }  # fmt: skip
 
 KINDS: dict[str, str] = {

@@ -131,7 +131,7 @@ class Task:
             case TellPushes(event):
                 self.words.append(event)
             case NoteStop(purpose):
-                self.memory.stop = self.memory.stop or purpose
+                self.memory.stop = purpose if purpose == "operator" else self.memory.stop or purpose
                 self.stop_at = self.stop_at or now
             case ForgetStop():
                 self.memory.stop = self.stop_at = None

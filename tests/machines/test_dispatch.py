@@ -185,6 +185,14 @@ def test_an_early_end_cancels_rereads_and_reissues_for_those_still_inside() -> N
     assert cancelled == DispatchDecision("cancelled", (TellPushes(PushReturned("re-issue")), ReissuePushes()))
 
 
+@pytest.mark.parametrize("state", ["stopping", "cancelling", "rereading"])
+def test_an_operators_word_outranks_an_end_that_is_being_carried_out(state: str) -> None:
+    facts = DispatchFacts(stop="end")
+
+    assert decide(state, StopWanted("operator"), facts) == DispatchDecision(state, (NoteStop("operator"),))
+    assert decide(state, StopWanted("end"), facts) == DispatchDecision(state, ignored=True)
+
+
 def test_a_reissued_task_is_left_alone_by_later_ends_but_not_by_pause_or_expiry() -> None:
     """D17."""
     facts = DispatchFacts(reissue=True)

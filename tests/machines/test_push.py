@@ -182,16 +182,16 @@ def test_confirmed_without_a_report_fails_and_is_never_sent_again() -> None:
     assert (retry.state, retry.ignored, retry.reason) == ("failed", True, "not reported")
 
 
-@pytest.mark.parametrize("state", ["failed", "skipped", "expired"])
+@pytest.mark.parametrize("state", ["failed", "skipped", "expired", "cancelled"])
 def test_an_operator_may_retry_while_the_run_stands_at_this_step(state: str) -> None:
     assert decide(state, RetryWanted("op"), PLAIN).state == "due"
     assert decide(state, RetryWanted("op"), PushFacts(later_step_fired=True)).reason == "a later step has fired"
     assert decide(state, RetryWanted("op"), PushFacts(enrollment_open=False)).reason == "enrollment ended"
 
 
-def test_a_retry_of_what_was_sent_or_cancelled_is_refused_with_the_reason() -> None:
+def test_a_retry_of_what_was_sent_or_cannot_be_repeated_is_refused_with_the_reason() -> None:
     assert decide("sent", RetryWanted("op"), PLAIN).reason == "already sent"
-    assert decide("cancelled", RetryWanted("op"), PLAIN).reason == "enrollment ended"
+    assert decide("skipped", RetryWanted("op"), PushFacts(repeatable=False)).reason == "welcome code expired"
 
 
 @pytest.mark.parametrize("state", ["failed", "expired", "cancelled"])

@@ -139,6 +139,10 @@ class Desk(Rig):
         row = self._push(name, step, "p.state, p.reason")
         return (row[0], row[1])
 
+    def push_id(self, name: str, step: str = "first") -> int:
+        """The number of a customer's push."""
+        return int(self._push(name, step, "p.id")[0])
+
     def mark(self, name: str, step: str = "first") -> str | None:
         """The mark on a customer's push."""
         return self._push(name, step, "p.mark")[0]

@@ -164,12 +164,14 @@ class TaskRow(NamedTuple):
     memory: str | None
     sop_id: int
     version_id: int
+    nags: int
+    nag_at: int | None
 
 
 _TASK = (
     "select d.id, s.key, v.number, d.step_id, d.channel, m.userid, d.size, d.state, d.reason, d.send_at, d.slot_at,"
     " d.expires_at, d.requested_at, d.confirmed_at, d.settled_at, d.act_at, d.msgid, d.attempts, d.attempted_at,"
-    " d.stop_at, d.reissue_of, d.polls, d.memory, d.sop_id, d.version_id"
+    " d.stop_at, d.reissue_of, d.polls, d.memory, d.sop_id, d.version_id, d.nags, d.nag_at"
     " from dispatch d join sop s on s.id = d.sop_id join sop_version v on v.id = d.version_id"
     " join member m on m.id = d.member_id"
 )
@@ -198,3 +200,18 @@ def tasks_by_id(tx: Transaction, dispatch_ids: Sequence[int]) -> dict[int, TaskR
 def reissued_as(tx: Transaction, dispatch_id: int) -> list[int]:
     """The tasks that were issued in place of this one."""
     return [row[0] for row in tx.rows("select id from dispatch where reissue_of = ? order by id", (dispatch_id,))]
+
+
+class NagRow(NamedTuple):
+    """One reminder; `by` is who wanted it, None if its time had come."""
+
+    at: int
+    state: str
+    by: str | None
+    reason: str | None
+
+
+def nags_of(tx: Transaction, dispatch_id: int) -> list[NagRow]:
+    """The reminders that a task's member got, or was to get."""
+    rows = tx.rows("select at, state, wanted_by, reason from nag where dispatch_id = ? order by id", (dispatch_id,))
+    return [NagRow(*row) for row in rows]
