@@ -1,4 +1,5 @@
-"""`sopd enrollment`: runs of customers through SOPs. Declarations only; the work is in `runs`, `story` and `ending`."""
+"""`sopd enrollment`: runs of customers through SOPs. Declarations only; the work is in `runs`, `story`, `ending`,
+`entering` and `transferring`."""
 
 from __future__ import annotations
 
@@ -69,6 +70,73 @@ def show(desk: Desk, enrollment_id: int) -> None:
     from sopd.cli import story_page
 
     story_page.show(desk, enrollment_id)
+
+
+@enrollment.verb(
+    "start",
+    """
+    sopd enrollment start winback wmAAA
+    sopd enrollment start winback wmAAA 王小雨 --member alice --why "asked at the counter"
+    sopd customer list --tag 阶段/沉默 --limit 0 --json | jq -r .external_userid | xargs sopd enrollment start winback
+    """,
+)
+@click.argument("key", metavar="SOP", shell_complete=sop_keys)
+@click.argument("references", metavar="CUSTOMER...", nargs=-1, required=True)
+@click.option("--member", help="Through this member, if it is one of the SOP's. Default: the SOP's owner rule.")
+@click.option("--why", default="", help="The reason, kept with the run.")
+@output_options
+@person_option
+@pass_desk
+def start(desk: Desk, key: str, references: tuple[str, ...], member: str | None, why: str) -> None:
+    """Pull customers into a SOP by hand: the entry rule is not asked, everything else holds.
+
+    Conditions of the early end that are true already are inherited: they count only once they occur anew. Whoever is
+    refused is told with the reason. Exit code 1 if nobody was let in.
+    """
+    from sopd.cli import entering
+
+    entering.start(desk, key, references, member, why)
+
+
+@enrollment.verb(
+    "transfer",
+    """
+    sopd enrollment transfer 128 --to winback --why "silent for a month"
+    sopd enrollment transfer 128 --to winback --why "silent" --all-relations
+    sopd enrollment transfer --sop welcome-30d --member bob --to winback --why "bob has left" --yes
+    """,
+)
+@click.argument("enrollment_ids", type=click.IntRange(min=1), nargs=-1, metavar="[ID]...")
+@filter_options
+@click.option("--to", required=True, metavar="SOP", shell_complete=sop_keys, help="The nurture SOP to go to.")
+@click.option("--why", required=True, help="The reason, kept with the run.")
+@click.option("--all-relations", is_flag=True, help="With whatever else the same customers have open in the same SOPs.")
+@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="Put on the owner's relation (repeatable).")
+@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="Taken off it (repeatable).")
+@yes_option
+@output_options
+@person_option
+@pass_desk
+def transfer(
+    desk: Desk,
+    enrollment_ids: tuple[int, ...],
+    to: str,
+    why: str,
+    all_relations: bool,
+    add_tags: tuple[str, ...],
+    remove_tags: tuple[str, ...],
+    yes: bool,
+    **chosen: Any,
+) -> None:
+    """End runs by hand and let their customers go on in another SOP, in one step: by id, or all open ones that a filter
+    meets. Says first how many would go, and who would not and why.
+
+    Whom the other SOP refuses stays where they are, untouched. Of several runs of one customer all end and one goes on.
+    """
+    from sopd.cli import transferring
+
+    wish = transferring.Wish(to, why, all_relations, add_tags, remove_tags)
+    transferring.transfer(desk, enrollment_ids, chosen, wish, yes)
 
 
 @enrollment.verb(

@@ -163,6 +163,15 @@ SENTENCES: dict[str, str] = {
     "not before {at}": "最早 {at}",
     "if {rule}": "条件 {rule}",
     "skipped when resumed": "恢复时跳过",
+    # entering and going over
+    "letting customers in": "正在加入客户",
+    "{sop}: entered {count}, refused {refused}": "{sop}:进入 {count} 位,拒绝 {refused} 位",
+    "nobody was let in": "没有客户进入",
+    "judging who may go": "正在判断可流转的执行",
+    "transferring runs": "正在流转",
+    "Transfer {count} to {sop}?": "将 {count} 个执行流转到 {sop}?",
+    "{count} transferred to {sop} by {who}": "已由 {who} 将 {count} 个执行流转到 {sop}",
+    "{count} stay where they are: {reason}": "{count} 个保持不变:{reason}",
     # starting
     "judging customers": "正在判断客户",
     "{sop} is being initialised; `sopd sop show {sop}` says how far it is":

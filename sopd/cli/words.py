@@ -31,7 +31,7 @@ HEADINGS: dict[str, str] = {
     "window": "时间窗", "place": "名额", "seen_at": "最近更新", "attributes": "属性", "may_send_at": "可发送时间",
     "entry": "进入条件", "early_end": "提前结束", "normal_end": "正常结束", "moment": "时间规则", "count": "数量",
     "now": "当前时间", "anchor_at": "起算时间", "quota": "群发次数", "setting": "设置项", "value": "取值",
-    "chain": "流转链", "inherited": "进入时已成立", "in_scope": "可见范围",
+    "into": "转入执行", "chain": "流转链", "inherited": "进入时已成立", "in_scope": "可见范围",
     "can_send": "可发送", "held": "对账待确认", "read_at": "对账时间",
     "origin": "来源", "database": "数据库", "schema": "结构版本", "known": "程序版本", "missing": "待执行",
 }  # fmt: skip

@@ -97,6 +97,13 @@ def open_ids(tx: Transaction, wanted: RunFilter, after: int, limit: int) -> list
     return [row[0] for row in rows]
 
 
+def customers_of(tx: Transaction, ids: Sequence[int]) -> dict[int, int]:
+    """The customers of these runs, by run."""
+    given = tx.ids(ids)
+    sql = f"select id, customer_id from enrollment where id in (select id from {given.sql} g)"
+    return dict(tx.rows(sql, given.params))
+
+
 def count_open(tx: Transaction, wanted: RunFilter) -> dict[str, int]:
     """How many open runs the filter meets, by SOP."""
     where = wanted.where().add("e.closed_at is null")
