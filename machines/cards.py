@@ -16,10 +16,11 @@ Called by the handlers of cards. What its pushes make of it is their own decisio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 from typing import ClassVar, Literal
 
 from machines import reasons
-from machines.calendar import HOUR_MS, MINUTE_MS, Instant
+from machines.calendar import HOUR_MS, MINUTE_MS, Instant, day_after, instant_of, local_date
 from machines.effects import AlertOperator, DispatchEffect, TellPushes
 from machines.events import (
     Claimed,
@@ -35,10 +36,14 @@ from machines.events import (
     Throttled,
 )
 from machines.fsm import Callback, Guard, Run, Transition, build, each
+from machines.slots import creation_minute
+from machines.timetable import Timetable, earliest_send
 
 PLANNED, HANDING, UNSURE, HANDED = "planned", "handing", "unsure", "handed"
 NEEDS_OPERATOR = "needs_operator"
 SETTLED, FAILED, CANCELLED = FINAL = ("settled", "failed", "cancelled")
+CHANNELS = ("remind", "call")
+"""Dispatches of these channels are cards, all others tasks."""
 STATES = (PLANNED, HANDING, UNSURE, HANDED, NEEDS_OPERATOR, *FINAL)
 OUT = (HANDING, UNSURE, HANDED)
 """The member may have it."""
@@ -46,6 +51,7 @@ OUT = (HANDING, UNSURE, HANDED)
 DUPLICATE_CHECK_MS = 4 * HOUR_MS
 """The longest time for which WeCom keeps the same message from being delivered twice (WeCom 5.7)."""
 _MARGIN_MS = 10 * MINUTE_MS
+MORNING = time(8)
 
 CardOutcome = Literal["done", "reached", "not_reached"]
 
@@ -103,6 +109,14 @@ class CardDecision:
 def may_repeat(doubted_at: Instant, now: Instant) -> bool:
     """Whether a card that went unanswered first at `doubted_at` may be sent once more: WeCom still knows the first."""
     return now < doubted_at + DUPLICATE_CHECK_MS - _MARGIN_MS
+
+
+def next_morning(now: Instant, timetable: Timetable) -> Instant:
+    """When a card that was put off is handed out anew: eight o'clock of the next local day, outside quiet hours and off
+    days, not at a minute at which WeCom is slow. It may lie behind the card's expiry."""
+    today = local_date(now, timetable.zone)
+    at = earliest_send(instant_of(day_after(today), MORNING, timetable.zone), timetable, today)
+    return creation_minute(at, at + HOUR_MS, timetable)
 
 
 # -- guards and callbacks

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from sopd import collector, intake, jobs, lookup, nagger, outbox, planner, relay, signals, sweep
+from sopd import cards, collector, intake, jobs, lookup, nagger, outbox, planner, relay, signals, sweep
 from sopd.activity import Activity
 from sopd.handlers.app import App
 from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
@@ -44,6 +44,7 @@ LOOPS: tuple[Loop, ...] = (
     Loop("fire", "work", planner.fire_once, ("fire",)),
     Loop("plan", "work", planner.plan_once, ("plan",)),
     Loop("relay", "work", relay.run_once, ("relay",)),
+    Loop("cards", "work", cards.run_once, ("relay", "cards")),
     Loop("lookup", "work", lookup.run_once, ("lookup",)),
     Loop("collect", "work", collector.run_once, ("collect",)),
     Loop("nag", "work", nagger.run_once, ("nag",)),

@@ -55,6 +55,7 @@ def company_of(settings: Settings) -> Company:
         workdays=holidays.workdays(chosen.holidays_file),
         quota=Quota.parse(settings.quota.mode),
         tasks_per_member_day=limit or None,
+        language=chosen.language,
     )
 
 

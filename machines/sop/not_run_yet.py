@@ -14,7 +14,7 @@ from machines.sop.content import files_of
 from machines.sop.definition import Sop, Step
 from machines.sop.step_checks import Problem
 
-RUN_CHANNELS = ("welcome", "mass_send")
+RUN_CHANNELS = ("welcome", "mass_send", "remind", "call")
 RUN_KINDS = ("new_customer", "nurture")
 
 
@@ -26,8 +26,6 @@ def not_run_yet(sop: Sop) -> tuple[Problem, ...]:
 def _frame(sop: Sop) -> Iterator[Problem]:
     if sop.kind not in RUN_KINDS:
         yield _later(("kind",), sop.kind, " and ".join(RUN_KINDS))
-    if sop.quota_full == "remind":
-        yield _later(("quota_full",), "remind", "{defer: 3d} and skip")
     if sop.goal is not None:
         yield _later(("goal",))
 

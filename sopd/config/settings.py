@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from machines.calendar import QuietHours
+from machines.reasons import Language
 from sopd.config import kinds
 from sopd.config.kinds import Kind
 from sopd.errors import ConfigError
@@ -33,6 +34,7 @@ class Company:
     quiet_from: dt.time = setting(kinds.clock_time(), "21:00")
     quiet_until: dt.time = setting(kinds.clock_time(), "08:00")
     holidays_file: Path | None = setting(kinds.path(), "")
+    language: Language = setting(kinds.choice("zh", "en"), "zh")
 
     @property
     def quiet_hours(self) -> QuietHours:

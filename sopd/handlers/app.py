@@ -13,6 +13,7 @@ from typing import Any
 
 from machines.calendar import QuietHours
 from machines.quota import Quota
+from machines.reasons import Language
 from machines.sop import Program, Sop, compile_program
 from machines.workdays import Workdays
 from sopd.config import Settings
@@ -27,13 +28,17 @@ Ring = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Company:
-    """The company's fixed facts (SPEC 5): zone, quiet hours, workdays, quota mode, most tasks of a member a day."""
+    """The company's fixed facts (SPEC 5): zone, quiet hours, workdays, quota mode, most tasks of a member a day.
+
+    `language` is the one in which members are spoken to.
+    """
 
     zone: str
     quiet: QuietHours
     workdays: Workdays
     quota: Quota
     tasks_per_member_day: int | None = None
+    language: Language = "zh"
 
 
 class Programs:

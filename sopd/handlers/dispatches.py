@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 from machines import dispatch
 from machines.calendar import Instant
+from machines.cards import CHANNELS
 from machines.dispatch import FINAL, DispatchFacts, cancel_is_overdue
 from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, REQUESTED, UNKNOWN
 from machines.effects import (
@@ -31,6 +32,7 @@ from sopd.handlers import refusals
 from sopd.handlers.app import App
 from sopd.store import Transaction
 from sopd.store.batch import put_aside
+from sopd.store.queries import cards as card_queries
 from sopd.store.queries import dispatches as queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries.dispatches import Saved, TaskRow
@@ -184,13 +186,17 @@ def stop(tx: Transaction, app: App, push_ids: Sequence[int], purpose: StopPurpos
 
     Which pushes leave is decided when the task is cancelled and read again; until then they stay as they are. What
     nobody was asked for yet is not touched: the caller has taken its pushes out. A task that is not known yet remembers
-    the wish; one that stands for a stopped one already goes on, and what it then sends is marked `could not stop`.
+    the wish; one that stands for a stopped one already goes on, and what it then sends is marked `could not stop`. A
+    card looks itself who has left it (`card_updates`).
     """
     if not push_ids:
         return
     if purpose == "end":
         push_queries.mark_stopped(tx, push_ids)
-    tasks = lock(tx, queries.of_pushes(tx, push_ids))
+    ids = queries.of_pushes(tx, push_ids)
+    if card_queries.look_at(tx, ids):
+        tx.after_commit(lambda: app.ring("cards"))
+    tasks = [task for task in lock(tx, ids) if task.row.channel not in CHANNELS]
     heard = [task for task in tasks if task.state != PLANNED and _heeds(task, purpose, tx.now)]
     save(tx, heard)
     if heard:

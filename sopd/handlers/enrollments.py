@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from machines import enrollment
+from machines.cards import CHANNELS
 from machines.effects import CancelPushes
 from machines.enrollment import SETTLING, Decision, Facts
 from machines.events import EnrollmentEvent, PushCancelled, PushesSettled
@@ -127,8 +128,8 @@ def end_each(tx: Transaction, app: App, endings: Mapping[int, Ending]) -> Conseq
 
 def _cancel(tx: Transaction, app: App, left: Sequence[OpenPush], cancel: dict[int, CancelPushes]) -> None:
     """Pushes of ended runs: ours are cancelled; of those with a task, the task is told to stop."""
-    withdrawn = push_queries.withdraw_welcomes(tx, [one.id for one in left if not one.takes_quota])
-    ours = [one for one in left if (pushes.is_ours(one) if one.takes_quota else one.id in withdrawn)]
+    withdrawn = push_queries.withdraw_welcomes(tx, [one.id for one in left if one.channel == "welcome"])
+    ours = [one for one in left if (one.id in withdrawn if one.channel == "welcome" else pushes.is_ours(one))]
     pushes.tell(
         tx,
         [
@@ -137,5 +138,10 @@ def _cancel(tx: Transaction, app: App, left: Sequence[OpenPush], cancel: dict[in
         ],
     )
     left_out = {one.id for one in left} - {one.id for one in ours}
-    out = [one for one in left if one.id in left_out and cancel[one.enrollment_id].stop_tasks]
+    # A card has no result of WeCom's by which its push could end (D22).
+    out = [
+        one
+        for one in left
+        if one.id in left_out and (cancel[one.enrollment_id].stop_tasks or one.channel in CHANNELS)
+    ]
     dispatches.stop(tx, app, [one.id for one in out], "end")

@@ -14,8 +14,9 @@ from functools import partial
 
 from sopd.commands import ReplayInbox
 from sopd.errors import NotFound
-from sopd.handlers import customers
+from sopd.handlers import card_clicks, customers
 from sopd.handlers.app import App
+from sopd.handlers.card_clicks import Click
 from sopd.handlers.consequences import follow
 from sopd.handlers.customers import Loss
 from sopd.handlers.inbox_reading import Faulty, LibraryChanged, Unused, Wish, read
@@ -96,7 +97,10 @@ def _digest(app: App, ids: Sequence[int]) -> int:
     """
     with app.store.transaction() as tx:
         wishes = [(row.id, read(row)) for row in queries.lock_new(tx, ids)]
-        _note(tx, app, [(inbox_id, wish) for inbox_id, wish in wishes if not isinstance(wish, Loss)])
+        _note(tx, app, [(inbox_id, wish) for inbox_id, wish in wishes if not isinstance(wish, Loss | Click)])
+    clicked = [inbox_id for inbox_id, wish in wishes if isinstance(wish, Click)]
+    if clicked:
+        _click(app, clicked)
     ended = [inbox_id for inbox_id, wish in wishes if isinstance(wish, Loss)]
     if ended:
         _end(app, ended)
@@ -119,6 +123,14 @@ def _end(app: App, ids: Sequence[int]) -> None:
         wishes = [(row.id, read(row)) for row in queries.lock_new(tx, ids)]
         queries.close(tx, [(inbox_id, "done", None) for inbox_id, _ in wishes])
         follow(tx, app, customers.lost(tx, app, [wish for _, wish in wishes if isinstance(wish, Loss)]))
+
+
+def _click(app: App, ids: Sequence[int]) -> None:
+    """What members pressed on their cards; before what ended, for a click of the same second came first."""
+    with app.store.transaction() as tx:
+        wishes = [(row.id, read(row)) for row in queries.lock_new(tx, ids)]
+        queries.close(tx, [(inbox_id, "done", None) for inbox_id, _ in wishes])
+        follow(tx, app, card_clicks.clicked(tx, app, [wish for _, wish in wishes if isinstance(wish, Click)]))
 
 
 def _outcome(wish: Wish) -> tuple[str, str | None]:

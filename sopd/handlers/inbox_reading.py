@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from machines.calendar import SECOND_MS
+from sopd.handlers.card_clicks import Click
 from sopd.handlers.customers import Loss
 from sopd.store.queries.inbox import Arrived, Mark
 
@@ -44,13 +45,15 @@ class Faulty:
     reason: str
 
 
-Wish = Mark | Loss | LibraryChanged | Unused | Faulty
+Wish = Mark | Loss | LibraryChanged | Click | Unused | Faulty
 
 
 def read(row: Arrived) -> Wish:
     """What this callback asks for."""
     if row.event == "change_external_tag":
         return LibraryChanged()
+    if row.event == "template_card_event":
+        return _click(row)
     if row.event != "change_external_contact":
         return Unused(f"sopd has no use for {row.event or 'a push that is no event'}")
     if row.change_type not in _REREAD and row.change_type not in _ENDED_BY:
@@ -63,6 +66,14 @@ def read(row: Arrived) -> Wish:
         by = "transfer" if fields.get("source") == BY_TRANSFER else _ENDED_BY[row.change_type]
         return Loss(row.userid, row.external_userid, by, row.happened_at)
     return _mark(row, fields)
+
+
+def _click(row: Arrived) -> Click | Unused:
+    """A button of a card; other apps' cards, and other versions' of ours, may come along."""
+    raw = {str(name).casefold(): value for name, value in json.loads(row.body)["raw"].items()}
+    told = {name: str(raw.get(name.casefold(), "")) for name in ("TaskId", "EventKey", "ResponseCode")}
+    click = Click(told["TaskId"], row.userid, told["EventKey"], told["ResponseCode"], row.happened_at)
+    return Unused("a card that sopd did not send") if click.dispatch_id is None else click
 
 
 def _mark(row: Arrived, fields: dict[str, str]) -> Mark:

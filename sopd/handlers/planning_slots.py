@@ -13,7 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from machines.calendar import DAY_MS, Instant, local_date
-from machines.slots import Load, Placement, Slot, place
+from machines.slots import Load, Placement, Slot, creation_minute, place
 from sopd.handlers import planning_quota
 from sopd.handlers.app import App
 from sopd.handlers.planning_facts import Candidate
@@ -21,12 +21,16 @@ from sopd.store import Transaction
 from sopd.store.queries import planning as queries
 from sopd.store.queries.planning import SlotRow, TaskKey
 
+TAKE_NO_SLOT = ("call",)
+"""Of the channels that are planned these take no slot (D12)."""
+
 
 class LoadKey(NamedTuple):
     """What pushes of one owner must have in common to be one load."""
 
     version_id: int
     step_id: str
+    channel: str
     expires_at: int
 
 
@@ -59,6 +63,8 @@ def seat(tx: Transaction, app: App, ready: Sequence[Candidate]) -> Seated:
     slots: list[SlotRow] = []
     for owner_id, mine in by_owner.items():
         loads = _loads(mine, tx.now)
+        for key in [key for key in loads if key.channel in TAKE_NO_SLOT]:
+            _seat_at_once(key, loads.pop(key), tx.now, seats)
         before = [Slot(row.opens_at, row.closes_at, row.used) for row in known.get(owner_id, ())]
         placed = place(
             before,
@@ -97,7 +103,7 @@ def _loads(mine: Sequence[Candidate], now: Instant) -> dict[LoadKey, list[Candid
     loads: defaultdict[LoadKey, list[Candidate]] = defaultdict(list)
     for one in sorted(mine, key=lambda one: (one.push.due_at, one.run.id)):
         expires_at = planning_quota.expires_at(one, now)
-        loads[LoadKey(one.push.version_id, one.push.step_id, expires_at)].append(one)
+        loads[LoadKey(one.push.version_id, one.push.step_id, one.push.channel, expires_at)].append(one)
     return dict(loads)
 
 
@@ -125,17 +131,27 @@ def _take_seats(left: list[Candidate], placement: Placement, seats: dict[int, Se
     key, taken = _key(placement), left[: placement.count]
     del left[: placement.count]
     for one in taken:
-        task = TaskKey(
-            member_id=one.owner.id,
-            sop_id=one.push.sop_id,
-            version_id=one.push.version_id,
-            step_id=one.step.id,
-            channel=one.step.channel,
-            content_hash=one.step.content_hash,
-            slot_at=placement.opens_at,
-            expires_at=key.expires_at,
-        )
-        seats[one.push.id] = Seat(task, placement.create_at)
+        seats[one.push.id] = Seat(_task(one, key, placement.opens_at), placement.create_at)
+
+
+def _seat_at_once(key: LoadKey, group: Sequence[Candidate], now: Instant, seats: dict[int, Seat]) -> None:
+    """Phone tasks are no batches: they go out as they fall due (D12), in full minutes that are not slow."""
+    create_at = creation_minute(now, key.expires_at, group[0].program.timetable)
+    for one in group:
+        seats[one.push.id] = Seat(_task(one, key, create_at), create_at)
+
+
+def _task(one: Candidate, key: LoadKey, slot_at: Instant) -> TaskKey:
+    return TaskKey(
+        member_id=one.owner.id,
+        sop_id=one.push.sop_id,
+        version_id=one.push.version_id,
+        step_id=one.step.id,
+        channel=key.channel,
+        content_hash=one.step.content_hash,
+        slot_at=slot_at,
+        expires_at=key.expires_at,
+    )
 
 
 def _tasks_on(

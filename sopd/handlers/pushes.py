@@ -107,7 +107,8 @@ def tell(tx: Transaction, told: Sequence[Told]) -> Consequences:
     """Write decisions about pushes that no task holds (or whose task is over), each with a journal row.
 
     A push that goes back to waiting or is settled without having been sent leaves its planned task and gives back its
-    places in the quota windows; those that waited for a settled one are woken (D5).
+    places in the quota windows; one for which there is no day becomes a reminder (`quota_full`). Those that waited for
+    a settled one are woken (D5).
     """
     told = [one for one in told if not one.decision.ignored]
     if not told:
@@ -115,6 +116,9 @@ def tell(tx: Transaction, told: Sequence[Told]) -> Consequences:
     leave_tasks(tx, [one.push.id for one in told if one.push.task_state == "planned"])
     queries.change(tx, [_changed(tx, one) for one in told])
     queries.free_places(tx, [one.push.id for one in told if one.decision.state != "sent"])
+    reminders = [one.push.id for one in told if one.decision.by_reminder]
+    if reminders:
+        queries.become_reminders(tx, reminders)
     settled = [one for one in told if one.decision.settled]
     if settled:
         queries.wake_claimants(tx, [one.push.id for one in settled])

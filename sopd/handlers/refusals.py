@@ -39,6 +39,13 @@ def of_create(failure: WeComFailure) -> DispatchEvent:
         return Doubtful()
     if errcode_of(failure) == NOBODY:
         return TaskRefused("nobody")
+    return of_card(failure)
+
+
+def of_card(failure: WeComFailure) -> Doubtful | TaskRefused | Throttled:
+    """What a card that could not be handed over is to its machine; nobody's list of recipients is in question."""
+    if failure.may_have_happened:
+        return Doubtful()
     if is_resting(failure) or errcode_of(failure) == TOO_MANY_AT_ONCE:
         return Throttled()
     if is_final(failure):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from machines import push, reasons
+from machines.calendar import QuietHours
 from machines.cards import (
     DUPLICATE_CHECK_MS,
     FINAL,
@@ -23,6 +26,7 @@ from machines.cards import (
     DoubtOver,
     decide,
     may_repeat,
+    next_morning,
 )
 from machines.effects import AlertOperator, TellPushes
 from machines.errors import IllegalEvent
@@ -39,8 +43,12 @@ from machines.events import (
     TaskRefused,
     Throttled,
 )
+from machines.timetable import Timetable
 from tests.support.walking import arrows, grid, illegal_pairs, reached, silent_parts
 
+ZONE = "Asia/Shanghai"
+OPEN = Timetable(zone=ZONE, steps=())
+WORKDAYS = Timetable(zone=ZONE, steps=(), quiet=QuietHours(((time(21), time(9, 15)),)), calendar="weekdays")
 PLAIN, DOUBTED, ASKED = CardFacts(), CardFacts(doubted=True), CardFacts(asked=True)
 FACTS = grid(CardFacts, doubted=(False, True), asked=(False, True))
 EVENTS: tuple[CardEvent, ...] = (
@@ -48,6 +56,10 @@ EVENTS: tuple[CardEvent, ...] = (
     TaskRefused("not_created"), Throttled(), Doubtful(), DoubtOver(), ExpireDue(), Emptied(),
     CardAnswered("done", 5), CardAnswered("reached", 5), CardAnswered("not_reached", 5), CardPutOff(),
 )  # fmt: skip
+
+
+def at(text: str) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(ZONE)).timestamp() * 1000)
 
 
 def live(*events: CardEvent, facts: CardFacts = PLAIN, state: str = "planned") -> CardDecision:
@@ -125,6 +137,19 @@ def test_a_card_expires_and_is_closed_when_nobody_is_left() -> None:
 def test_the_same_card_is_repeated_only_while_wecom_knows_the_first() -> None:
     assert may_repeat(0, DUPLICATE_CHECK_MS // 2)
     assert not may_repeat(0, DUPLICATE_CHECK_MS - 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "timetable", "morning"),
+    [
+        ("2026-03-03 10:20", OPEN, "2026-03-04 08:01"),
+        ("2026-03-03 23:59", OPEN, "2026-03-04 08:01"),
+        ("2026-03-04 00:10", OPEN, "2026-03-05 08:01"),
+        ("2026-03-06 10:20", WORKDAYS, "2026-03-09 09:15"),
+    ],
+)
+def test_who_puts_off_is_asked_the_next_allowed_morning(now: str, timetable: Timetable, morning: str) -> None:
+    assert next_morning(at(now), timetable) == at(morning)
 
 
 def test_an_unknown_state_is_illegal() -> None:

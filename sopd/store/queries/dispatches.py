@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sopd.store.queries.due import DISPATCH_LOOPS
+from sopd.store.queries.due import CARDS, DISPATCH_LOOPS
 from sopd.store.queries.enrollments import columns_of
 from sopd.store.tables import Dispatch
 from sopd.store.transaction import Transaction
@@ -103,7 +103,7 @@ def lease(tx: Transaction, loop: str, *, limit: int, lease_ms: int) -> dict[int,
     states = ", ".join(f"'{state}'" for state in DISPATCH_LOOPS[loop])
     return dict(
         tx.claim(
-            Dispatch, f"state in ({states}) and act_at <= ?", (tx.now,), order="act_at", limit=limit,
+            Dispatch, f"state in ({states}) and act_at <= ? and not {CARDS}", (tx.now,), order="act_at", limit=limit,
             lease_ms=lease_ms, returning=("id", "attempts"),
         )
     )  # fmt: skip
@@ -219,6 +219,11 @@ def inside(tx: Transaction, dispatch_ids: Iterable[int]) -> list[Inside]:
 def doubted(tx: Transaction, dispatch_ids: Iterable[int]) -> list[Inside]:
     """The pushes of tasks that need an operator: settled for order alone (D20)."""
     return _inside(tx, dispatch_ids, "p.state in ('planned','requested','confirmed')")
+
+
+def given_up(tx: Transaction, dispatch_ids: Iterable[int]) -> list[Inside]:
+    """The pushes of these cards that an end or the expiry took out of them."""
+    return _inside(tx, dispatch_ids, "p.state in ('cancelled','expired')")
 
 
 def _inside(tx: Transaction, dispatch_ids: Iterable[int], which: str) -> list[Inside]:

@@ -23,8 +23,12 @@ DISPATCH_LOOPS = {
     "relay": ("planned",),
     "lookup": ("sending", "uncertain"),
     "collect": ("requested", "confirmed", "stopping", "cancelling", "rereading", "failed"),
+    "cards": ("handing", "unsure", "handed", "settled", "cancelled"),
 }
 """Which loop looks at a dispatch is in its state; `act_at` says when (index dispatch_act is by state, then act_at)."""
+
+CARDS = "channel in ('remind', 'call')"
+"""What tells cards from tasks while both are planned. Of what is over only cards are ever due: to be shown as over."""
 
 
 def _statement() -> tuple[tuple[str, ...], str]:

@@ -53,6 +53,7 @@ class OpenPush(NamedTuple):
     takes_quota: bool
     dispatch_id: int | None
     task_state: str | None
+    channel: str
 
 
 class Written(NamedTuple):
@@ -153,8 +154,8 @@ def open_pushes(tx: Transaction, ids: Iterable[int]) -> list[OpenPush]:
     """The unsettled pushes of these enrollments, in firing order. The enrollments are locked by the caller."""
     given = tx.ids(ids)
     rows = tx.rows(
-        "select p.id, p.enrollment_id, p.sop_id, p.step_id, p.state, p.reason, p.takes_quota, p.dispatch_id, d.state"
-        " from push p left join dispatch d on d.id = p.dispatch_id"
+        "select p.id, p.enrollment_id, p.sop_id, p.step_id, p.state, p.reason, p.takes_quota, p.dispatch_id, d.state,"
+        " p.channel from push p left join dispatch d on d.id = p.dispatch_id"
         f" where p.enrollment_id in (select id from {given.sql} g) and p.settled_at is null order by p.id",
         given.params,
     )

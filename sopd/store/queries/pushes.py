@@ -33,6 +33,7 @@ class PushRow(NamedTuple):
     expires_at: int | None
     dispatch_id: int | None
     task_state: str | None
+    channel: str
 
 
 class Changed(NamedTuple):
@@ -53,7 +54,7 @@ class Changed(NamedTuple):
 _ROW = (
     "p.id, p.enrollment_id, p.sop_id, p.version_id, p.step_id, p.customer_id, p.relation_id, p.member_id,"
     " p.takes_quota, p.state, p.reason, p.due_at, p.next_due_at, p.plan_at, p.deferred, p.expires_at, p.dispatch_id,"
-    " d.state"
+    " d.state, p.channel"
 )
 
 
@@ -122,6 +123,16 @@ def change(tx: Transaction, rows: Sequence[Changed]) -> None:
         " settled_at = n.settled_at, sent_at = coalesce(n.sent_at, push.sent_at)"
         f" from {given.sql} n where push.id = n.id",
         given.params,
+    )
+
+
+def become_reminders(tx: Transaction, push_ids: Iterable[int]) -> None:
+    """From now on these pushes are cards to their owners, without a place in any quota, and due to be planned."""
+    given = tx.ids(push_ids)
+    tx.run(
+        "update push set channel = 'remind', takes_quota = false, plan_at = ?"
+        f" where id in (select id from {given.sql} g)",
+        (tx.now, *given.params),
     )
 
 

@@ -99,8 +99,10 @@ def set_state(tx: Transaction, sop_id: int, state: str, column: str | None = Non
 
 # -- pause, resume, stop -----------------------------------------------------------------------------------------------
 
-UNCONFIRMED = ("sending", "uncertain", "requested", "stopping", "cancelling", "rereading")
-"""Tasks that may be out in WeCom and that nobody is known to have confirmed."""
+UNCONFIRMED = (
+    "sending", "uncertain", "requested", "stopping", "cancelling", "rereading", "handing", "unsure", "handed"
+)  # fmt: skip
+"""Tasks and cards that may be out in WeCom and that nobody is known to have confirmed."""
 
 
 class Inside(NamedTuple):
