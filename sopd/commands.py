@@ -93,6 +93,14 @@ class TransferEnrollments:
 
 
 @dataclass(frozen=True)
+class AcceptAbsences:
+    """Take a member's customers who are missing in WeCom, and whom a full read held, for lost (SPEC 15.1)."""
+
+    userid: str
+    who: str
+
+
+@dataclass(frozen=True)
 class MuteCustomer:
     """免打扰 on or off for one customer."""
 
@@ -195,6 +203,7 @@ Command = (
     | EndEnrollments
     | StartEnrollments
     | TransferEnrollments
+    | AcceptAbsences
     | MuteCustomer
     | TagRelation
     | ResolveDispatch

@@ -120,7 +120,7 @@ def reading(tx: Transaction, desk: Desk) -> Iterator[Finding]:
         since, of = instants.shown(held.since, desk.zone), f"of {held.relations} customers of {held.member}"
         yield Finding(
             "reconciliation", "wrong", f"{held.count} {of} are missing since {since}: too many to believe",
-            "look in WeCom: if they are lost, raise reconcile.hold_above_relations; else the next full read ends this",
+            f"look in WeCom: if they are lost, `sopd member accept {held.member}`; else the next full read ends this",
         )  # fmt: skip
     sick = views_health.failing_rereads(tx, SICK_ATTEMPTS)
     if sick.count:

@@ -194,6 +194,10 @@ SENTENCES: dict[str, str] = {
     "{customer} at {member}: {tags}": "{customer}({member}):{tags}",
     "{customer} is muted": "{customer} 已设为免打扰",
     "{customer} is not muted any more": "{customer} 已取消免打扰",
+    # members
+    "Take {count} customers of {member} for lost?": "确认 {member} 的 {count} 位客户已流失?",
+    "ending relations": "正在结束好友关系",
+    "{count} customers of {member} are lost": "{member} 的 {count} 位客户已记为流失",
     # pushes and tasks
     "Content": "内容",
     "Task": "任务",

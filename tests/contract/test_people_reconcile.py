@@ -8,15 +8,16 @@ import pytest
 
 from machines.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from sopd import config, reconcile
-from sopd.commands import TagRelation
-from sopd.handlers import customers, tag_library
+from sopd.commands import AcceptAbsences, TagRelation
+from sopd.errors import NotFound, Refused
+from sopd.handlers import absences, customers, tag_library
 from sopd.sandbox.faults import Fault
 from sopd.store import Store
-from sopd.store.tables import Dirty, Enrollment, Job, Member, Relation, Tag
+from sopd.store.tables import Audit, Dirty, Enrollment, Job, Member, Relation, Tag
 from tests.support.caller import NEW_YEAR
 from tests.support.factories import all_rows
 from tests.support.scripted_wecom import ScriptedWeCom, client_of
-from tests.support.town import BOUGHT, PRICE, SUN, Town
+from tests.support.town import BOUGHT, CARE, PRICE, SUN, Town
 
 
 @pytest.fixture
@@ -237,6 +238,100 @@ def test_an_operator_may_raise_the_limit_and_let_the_absences_count(town: Town) 
     town.read_all()
 
     assert lost(town) == names[:7]
+
+
+def test_an_operator_may_take_held_absences_for_lost(town: Town) -> None:
+    town.read_all()
+    town.run()
+    names = befriend(town, 8, heard=True)
+    town.listen()
+    vanish(town, names[:7])
+    town.read_all()
+    held = [row[2] for row in town.runs()]
+    with town.store.reading() as tx:
+        count = absences.count(tx, "alice")
+    ended = absences.accept(town.app, AcceptAbsences("alice", "mei"))
+
+    assert (held, count, ended) == (["hello"] * 8, 7, 7)
+    assert lost(town) == names[:7]
+    assert [row[2] for row in town.runs()] == ["lost"] * 7 + ["hello"]
+    assert all_rows(town.store, Audit, "who", "verb", "target", "detail", where="verb = 'member accept'") == [
+        ("mei", "member accept", "alice", '{"lost": 7}')
+    ]
+    assert absences.accept(town.app, AcceptAbsences("alice", "mei")) == 0
+
+
+def test_who_is_taken_for_lost_and_is_listed_again_is_back(town: Town) -> None:
+    names = befriend(town, 8)
+    town.read_all()
+    kept = [town.world.relations["alice", name] for name in names[:7]]
+    for relation in kept:
+        relation.ended_at = town.now
+    town.read_all()
+    absences.accept(town.app, AcceptAbsences("alice", "mei"))
+    for relation in kept:
+        relation.ended_at = None
+    town.read_all()
+
+    assert town.friends() == town.true_friends()
+
+
+def test_nobody_accepts_what_a_reading_has_only_just_not_seen(town: Town) -> None:
+    names = befriend(town, 8)
+    town.read_all()
+    vanish(town, names[:7])
+    town.pass_time(seconds=1)
+    with town.store.transaction() as tx:
+        tx.run("update job set act_at = ? where kind = 'reconcile' and ended_at is null", (tx.now,))
+    reconcile.run_once(town.app)
+    reconcile.run_once(town.app)
+    missing = len(all_rows(town.store, Relation, where="missing_at is not null"))
+
+    assert missing == 7
+    assert absences.accept(town.app, AcceptAbsences("alice", "mei")) == 0
+    with town.store.reading() as tx, pytest.raises(Refused, match="nobody of alice is held"):
+        absences.count(tx, "alice")
+    with town.store.reading() as tx, pytest.raises(NotFound, match="no member zoe"):
+        absences.count(tx, "zoe")
+
+
+def test_a_reading_killed_between_seeing_and_deciding_decides_later(town: Town) -> None:
+    names = befriend(town, 3)
+    town.read_all()
+    vanish(town, names[:2])
+    town.pass_time(seconds=1)
+    with town.store.transaction() as tx:
+        tx.run("update job set act_at = ? where kind = 'reconcile' and ended_at is null", (tx.now,))
+    reconcile.run_once(town.app)
+    reconcile.run_once(town.app)
+    before = lost(town)
+    with town.store.transaction() as tx:
+        dead = tx.now + 600_000
+        tx.run("update job set lease_until = ?, act_at = ? where ended_at is null", (dead, dead))
+    town.pass_time(minutes=10)
+    town.work_jobs()
+
+    assert before == []
+    assert lost(town) == names[:2]
+    assert last_job(town)[0] == "done"
+
+
+@pytest.mark.parametrize(("giver", "taker"), [("alice", "zoe"), ("zoe", "alice")])
+def test_a_hand_over_nobody_told_is_found_whoever_is_read_first(town: Town, giver: str, taker: str) -> None:
+    for number in range(8):
+        town.world.hire(f"member{number}")
+    town.world.hire("zoe")
+    town.read_all()
+    town.run(CARE.replace("members: [alice, bob, carol]\n", ""))
+    befriend(town, 2, giver, heard=True)
+    town.listen()
+    town.world.transfer(giver, taker, f"wm{giver}000", now=town.now)
+    town.world.mailbox.waiting.clear()
+    town.pass_time(days=1)
+    town.read_all()
+
+    assert [(row[0], row[2]) for row in town.runs()] == [(taker, "hello"), (giver, "hello")]
+    assert lost(town) == [f"wm{giver}000"]
 
 
 def test_what_was_only_missed_comes_back_without_beginning_anew(town: Town) -> None:

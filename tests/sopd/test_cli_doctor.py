@@ -82,7 +82,7 @@ def dispatch(store: Store, state: str, **columns: Any) -> None:
         ("inbox", "1 callback not handled", "sopd run", lambda store: add(store, Inbox, received_at=T0)),
         ("set aside", "push 7, 2026-11-18 19:06: TypeError: x", "sopd db retry",
          lambda store: add(store, SetAside, kind="push", row_key="7", reason="TypeError: x", at=T0)),
-        ("reconciliation", "1 of 1 customers of alice are missing", "hold_above_relations",
+        ("reconciliation", "1 of 1 customers of alice are missing", "sopd member accept alice",
          lambda store: befriend(store, "alice", missing_at=T0)),
         ("reading", "1 relation could not be read", "wecom",
          lambda store: add(store, Dirty, attempts=6, reason="84061", act_at=2 * T0)),

@@ -113,6 +113,11 @@ def set_read(tx: Transaction, userids: Sequence[str]) -> None:
     )
 
 
+def is_member(tx: Transaction, userid: str) -> bool:
+    """Whether we know this member."""
+    return tx.one("select 1 from member where userid = ?", (userid,)) is not None
+
+
 def customer_ids(tx: Transaction, people: Sequence[Named]) -> dict[str, int]:
     """Ids of these customers, by external_userid, each once among `people`; new ones and new names are written.
 
@@ -241,6 +246,15 @@ def missing(tx: Transaction, userid: str, *, before: int | None = None, limit: i
         (userid, before, limit),
     )
     return [Known(*row) for row in rows]
+
+
+def count_missing(tx: Transaction, userid: str, before: int | None = None) -> int:
+    """How many of a member's active relations are missing (since before an instant)."""
+    return int(tx.value(
+        "select count(*) from relation where missing_at is not null and state = 'active'"
+        " and missing_at < coalesce(cast(? as bigint), missing_at + 1)"
+        " and member_id = (select id from member where userid = ?)", (before, userid)
+    ))  # fmt: skip
 
 
 def count_active(tx: Transaction, userid: str) -> int:

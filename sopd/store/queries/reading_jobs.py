@@ -73,3 +73,8 @@ def schedule(tx: Transaction, kind: str, act_at: int) -> None:
     """Have a job of this kind wait for its time; the one before it has ended."""
     row = {"kind": kind, "key": "", "started_at": tx.now, "act_at": act_at}
     tx.insert(Job, [row], returning=(), on_conflict="ignore")
+
+
+def reading_since(tx: Transaction) -> int | None:
+    """Since when a full read has been going on, None if none is: until it has begun its job has no cursor."""
+    return tx.value("select started_at from job where kind = 'reconcile' and ended_at is null and cursor is not null")
