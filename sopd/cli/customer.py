@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options, since_option
+from sopd.cli.taking import a_file, skip_option
 from sopd.cli.verbs import noun, output_options, pass_desk, person_option
 
 customer = noun("customer", "Customers (客户): named by external_userid, or by a name that nobody else has.")
@@ -49,10 +51,35 @@ def list_(desk: Desk, limit: int, before: int | None, **chosen: Any) -> None:
 @output_options
 @pass_desk
 def show(desk: Desk, reference: str) -> None:
-    """One customer: relations and tags, runs past and present, pushes, booked quota, refused entries."""
+    """One customer: relations and tags, attributes, runs past and present, pushes, signals, refused entries."""
     from sopd.cli import customers
 
     customers.show_page(desk, reference)
+
+
+@customer.verb(
+    "import",
+    """
+    sopd customer import crm.csv
+    sopd customer import crm.csv --skip-unknown --clear
+    """,
+)
+@a_file
+@click.option("--clear", is_flag=True, help="An empty field takes the attribute away. Default: it says nothing.")
+@skip_option
+@output_options
+@person_option
+@pass_desk
+def import_(desk: Desk, file: Path, clear: bool, skip_unknown: bool) -> None:
+    """Take attributes of customers from a table (CSV); a file with one fault is not taken at all.
+
+    The columns external_userid, unionid, crm_id and phone say who is meant, the surest that is filled in; crm_id and
+    phone beside it are remembered, the phone only as a hash. Every other column is an attribute: level, amount:number,
+    vip:truth, paid_on:date. Rules see what differs.
+    """
+    from sopd.cli import customer_import
+
+    customer_import.import_(desk, file, clear, skip_unknown)
 
 
 @customer.verb(

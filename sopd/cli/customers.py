@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from sopd.cli.output import Column, plain, say
 from sopd.cli.page import Page, joined
 from sopd.commands import MuteCustomer, TagRelation
 from sopd.errors import Refused
-from sopd.store.queries import views_people, views_runs, views_sending
+from sopd.store.queries import audiences, views_people, views_runs, views_sending, views_signals
 from sopd.store.queries.views_people import CustomerFilter, CustomerRow, HeldTag, RefusalRow, RelationRow
 from sopd.store.queries.views_runs import RunFilter
 from sopd.store.queries.views_sending import Place, PushFilter
+from sopd.store.queries.views_signals import SignalRow
 
 if TYPE_CHECKING:
     from sopd.store import Transaction
@@ -31,11 +33,17 @@ LIST = (
 
 RELATIONS = (
     Column("member"), Column("state", "state"), Column("began_at", "instant"), Column("source"), Column("tags"),
-    Column("lost_at", "instant"), Column("lost_by", "cause"), Column("add_way", "number", wide=True),
+    Column("last_talk_at", "instant"), Column("lost_at", "instant"), Column("lost_by", "cause"),
+    Column("add_way", "number", wide=True),
     Column("missing_at", "instant", wide=True),
 )  # fmt: skip
 
 PLACES = (Column("window"), Column("place", "number"), Column("push", "number"), Column("at", "instant"))
+
+SIGNALS = (
+    Column("at", "instant"), Column("signal", "state"), Column("name"), Column("member"), Column("properties"),
+    Column("ref", wide=True), Column("received_at", "instant", wide=True), Column("handled_at", "instant", wide=True),
+)  # fmt: skip
 
 REFUSALS = (
     Column("sop"), Column("reason", "reason"), Column("times", "number"), Column("first_at", "instant"),
@@ -81,10 +89,25 @@ class RelationLine:
     began_at: int
     source: str
     tags: tuple[str, ...]
+    last_talk_at: int | None
     lost_at: int | None
     lost_by: str | None
     add_way: int
     missing_at: int | None
+
+
+@dataclass(frozen=True)
+class SignalLine:
+    """Something the customer did or said; what was said is shown to nobody."""
+
+    at: int
+    signal: str
+    name: str
+    member: str | None
+    properties: str
+    ref: str
+    received_at: int
+    handled_at: int | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,10 @@ class Seen:
     pushes: list[push_pages.PushLine]
     places: list[Place]
     refusals: list[RefusalRow]
+    signals: list[SignalLine]
+    audiences: list[str]
+    crm_id: str | None
+    has_phone: bool
 
 
 def show_page(desk: Desk, reference: str) -> None:
@@ -110,11 +137,16 @@ def show_page(desk: Desk, reference: str) -> None:
     page.title(customer.name or customer.external_userid, customer.external_userid if customer.name else "")
     muted = Text(page.at(customer.muted_at), style="yellow") if customer.muted_at else None
     attributes = joined([f"{key}={value}" for key, value in sorted(customer.attributes.items())])
-    page.facts([("muted_at", muted), ("attributes", attributes), ("seen_at", page.at(customer.seen_at))])
+    phone = desk.words.say("yes") if seen.has_phone else ""
+    page.facts([
+        ("muted_at", muted), ("crm_id", seen.crm_id or ""), ("phone", phone), ("attributes", attributes),
+        ("audiences", joined(seen.audiences)), ("seen_at", page.at(customer.seen_at)),
+    ])  # fmt: skip
     for title, columns, rows in (
         ("Relations", RELATIONS, seen.relations),
         ("Runs", _without(runs.COLUMNS, "customer", "name"), seen.runs),
         ("Latest pushes", _without(push_pages.LIST, "customer", "name"), seen.pushes),
+        ("Latest signals", SIGNALS, seen.signals),
         ("Quota windows booked", PLACES, seen.places),
         ("Not let in", REFUSALS, seen.refusals),
     ):
@@ -132,20 +164,34 @@ def _seen(desk: Desk, reference: str) -> Seen:
     with desk.reading() as tx:
         customer = finding.customer(tx, reference)
         held = views_people.tags_of(tx, customer.id)
+        talks = views_signals.last_talks(tx, customer.id)
+        crm_id, _, has_phone = views_signals.called(tx, customer.id)
         return Seen(
             customer,
-            [_relation(row, held) for row in views_people.relations_of(tx, customer.id)],
+            [_relation(row, held, talks) for row in views_people.relations_of(tx, customer.id)],
             runs.listed(tx, views_runs.runs(tx, RunFilter(customer_id=customer.id), None, LATEST)),
             push_pages.lines(views_sending.pushes(tx, PushFilter(customer_id=customer.id), None, LATEST)),
             views_sending.places_of_customer(tx, customer.id, LATEST),
             views_people.refusals_of(tx, customer.id),
+            [_signal(row) for row in views_signals.of_customer(tx, customer.id, LATEST)],
+            audiences.of_customer(tx, customer.id),
+            crm_id,
+            has_phone,
         )
 
 
-def _relation(row: RelationRow, held: Sequence[HeldTag]) -> RelationLine:
+def _relation(row: RelationRow, held: Sequence[HeldTag], talks: Mapping[int, int]) -> RelationLine:
     tags = tuple(_tag(tag) for tag in held if tag.relation_id == row.id)
     return RelationLine(
-        row.member, row.state, row.began_at, row.channel, tags, row.lost_at, row.lost_by, row.add_way, row.missing_at
+        row.member, row.state, row.began_at, row.channel, tags, talks.get(row.id), row.lost_at, row.lost_by,
+        row.add_way, row.missing_at,
+    )  # fmt: skip
+
+
+def _signal(row: SignalRow) -> SignalLine:
+    properties = ", ".join(f"{name}={value}" for name, value in json.loads(row.properties).items())
+    return SignalLine(
+        row.at, row.kind, row.name, row.member, properties, row.ref, row.received_at, row.handled_at
     )
 
 
@@ -160,10 +206,14 @@ def _as_json(desk: Desk, seen: Seen) -> dict[str, Any]:
     return {
         **plain(LIST, seen.customer, zone),
         "attributes": seen.customer.attributes,
+        "crm_id": seen.crm_id,
+        "phone": seen.has_phone,
+        "audiences": seen.audiences,
         "relations": [plain(RELATIONS, row, zone) for row in seen.relations],
         "enrollments": [plain(runs.COLUMNS, row, zone) for row in seen.runs],
         "pushes": [plain(push_pages.LIST, row, zone) for row in seen.pushes],
         "quota": [plain(PLACES, row, zone) for row in seen.places],
+        "signals": [plain(SIGNALS, row, zone) for row in seen.signals],
         "refusals": [plain(REFUSALS, row, zone) for row in seen.refusals],
     }
 

@@ -24,11 +24,16 @@ SECTIONS = {
     "Customer SOPs": {
         "sop": Entry("sop:sop", "Definitions: lint, diff, apply, start, pause, resume, stop, look at."),
         "enrollment": Entry("enrollment:enrollment", "Runs of customers through SOPs: list, tell the story, end."),
-        "customer": Entry("customer:customer", "Customers: list, show, tag, mute."),
+        "customer": Entry("customer:customer", "Customers: list, show, import, tag, mute."),
         "member": Entry("member:member", "Members: who can send to customers, and who cannot and why."),
         "push": Entry("push:push", "Pushes: one step for one customer, and why it is where it is."),
         "dispatch": Entry("dispatch:dispatch", "Tasks given to members: list, show, resolve what is in doubt."),
         "inbox": Entry("inbox:inbox", "Callbacks from WeCom: list, handle once more."),
+    },
+    "From outside": {
+        "event": Entry("event:event", "What customers did and said: send one, import a file."),
+        "audience": Entry("audience:audience", "Imported lists of customers: import, list, show."),
+        "token": Entry("token:token", "Who may use the HTTP API: create, list, revoke."),
     },
     "Without a real WeCom": {
         "demo": Entry("demo:demo", "Lead some hundred customers through 30 days, against the sandbox."),

@@ -28,6 +28,21 @@ SENTENCES: dict[str, str] = {
     "Replace everything in {place} by {file}?": "用 {file} 替换 {place} 中的全部数据?",
     "nothing is set aside": "没有被搁置的记录",
     "{kind}: {number} to be tried again": "{kind}:{number} 条将重新处理",
+    # events, audiences, tokens
+    "importing": "正在导入",
+    "{event} of {customer} is taken": "已接收 {customer} 的事件 {event}",
+    "{event} of {customer} had been taken before": "{customer} 的事件 {event} 此前已接收",
+    "taken: {taken}, known before: {repeated}, left out: {unknown}":
+        "已接收:{taken},此前已有:{repeated},未处理:{unknown}",
+    "a running daemon lets rules see them within a second": "运行中的服务会在一秒内按规则处理",
+    "{audience}: joined {joined}, left {left}, stayed {stayed}, left out {unknown}":
+        "{audience}:加入 {joined},移出 {left},保留 {stayed},未知客户 {unknown}",
+    "customers: {customers}, changed: {changed}, left out: {unknown}":
+        "客户:{customers},有变化:{changed},未知客户:{unknown}",
+    "keep it: it is not shown again, only a hash of it is kept": "请妥善保存:令牌只显示这一次,系统只保留其哈希值",
+    "Revoke the token {name}? Whoever uses it is let in no more.": "吊销令牌 {name}?使用它的系统将无法再接入。",
+    "the token {name} is revoked": "令牌 {name} 已吊销",
+    "Latest signals": "最近信号",
     # doctor
     "settings": "设置",
     "calendar": "日历",

@@ -34,6 +34,10 @@ HEADINGS: dict[str, str] = {
     "into": "转入执行", "chain": "流转链", "inherited": "进入时已成立", "in_scope": "可见范围",
     "can_send": "可发送", "held": "对账待确认", "read_at": "对账时间",
     "origin": "来源", "database": "数据库", "schema": "结构版本", "known": "程序版本", "missing": "待执行",
+    "taken": "已接收", "repeated": "重复", "unknown": "未知客户", "ignored": "已忽略", "is_new": "首次接收",
+    "ref": "外部编号", "scopes": "权限", "revoked_at": "吊销时间", "customers": "客户数", "imported_at": "导入时间",
+    "audience": "人群包", "audiences": "人群包", "joined": "加入", "left": "移出", "stayed": "保留", "changed": "有变化", "crm_id": "CRM编号",
+    "phone": "手机号", "last_talk_at": "最近会话", "signal": "信号", "properties": "属性值",
 }  # fmt: skip
 
 STATES: dict[str, str] = {
@@ -51,6 +55,7 @@ STATES: dict[str, str] = {
     "rereading": "结果核对中", "needs_operator": "需人工处理",
     # the rest
     "new": "待处理", "done": "已处理", "set_aside": "已搁置", "active": "正常", "half": "待客户确认",
+    "event": "行为事件", "reply": "客户回复", "message": "成员消息",
     "pending": "待执行", "held": "待确认", "pushes": "推送",
     # a reminder
     "wanted": "待提醒", "asking": "提醒中", "doubtful": "结果未知", "refused": "被拒绝", "needless": "无需提醒",

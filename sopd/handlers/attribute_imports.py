@@ -39,8 +39,11 @@ class Resolved(NamedTuple):
     faults: list[tuple[int, str]]
 
 
-def resolve(tx: Transaction, people: Sequence[Person], *, clear: bool = False) -> Resolved:
-    """Who is meant by each line. `clear`: an empty field takes the attribute away, else it says nothing."""
+def resolve(tx: Transaction, people: Sequence[Person], *, clear: bool = False, place: str = "line") -> Resolved:
+    """Who is meant by each line. `clear`: an empty field takes the attribute away, else it says nothing.
+
+    `place`: what a line is called in a fault.
+    """
     asked = {one for person in people for one in (person.who, *person.learned)}
     found = identities.find(tx, asked)
     resolved = Resolved([], [], [])
@@ -53,7 +56,7 @@ def resolve(tx: Transaction, people: Sequence[Person], *, clear: bool = False) -
             continue
         first = line_of.setdefault(customer, person.line)
         if first != person.line:
-            resolved.faults.append((person.line, f"{person.who} is the customer of line {first} too"))
+            resolved.faults.append((person.line, f"{person.who} is the customer of {place} {first} too"))
             continue
         fault = next((text for one in person.learned if (text := _taken(one, customer, found, taught))), None)
         if fault is not None:

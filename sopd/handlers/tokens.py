@@ -24,7 +24,7 @@ PREFIX = "sopd_"
 SCOPES = {
     "events:write": "bring behaviour events",
     "messages:write": "bring messages between members and customers",
-    "customers:write": "set attributes of customers and lists of audiences",
+    "customers:write": "set attributes of customers",
 }
 
 

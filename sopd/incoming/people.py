@@ -7,12 +7,15 @@ in says who is meant; crm_id and phone beside it become known of that customer. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sopd.incoming import files
+from sopd.incoming.events import MOST_PROPERTIES, Who
 from sopd.incoming.files import Line, Rows
 from sopd.incoming.identities import KEYS, PHONE_HASH, Identity, identity
-from sopd.incoming.shapes import Plain
+from sopd.incoming.shapes import Name, Plain, Shape, Value
 
 LEARNED = ("crm_id", PHONE_HASH)
 """Identities that an import may teach us; external_userid and unionid are WeCom's to tell."""
@@ -25,6 +28,34 @@ class Person(NamedTuple):
     who: Identity
     learned: tuple[Identity, ...]
     values: Mapping[str, Plain | None]
+
+
+def _called(key: str) -> BeforeValidator:
+    def read(value: Any) -> Identity | None:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise ValueError("must be a text")
+        return identity(key, value)
+
+    return BeforeValidator(read)
+
+
+_TEXT = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})
+
+
+class CustomerIn(Shape):
+    """What is known of a customer. Attributes that are not named stay as they are; null takes one away."""
+
+    customer: Who
+    attributes: Annotated[dict[Name, Value | None], Field(max_length=MOST_PROPERTIES)] = Field(default_factory=dict)
+    crm_id: Annotated[Identity | None, _called("crm_id"), _TEXT] = None
+    phone: Annotated[Identity | None, _called("phone"), _TEXT, Field(description="Only its hash is kept")] = None
+
+    def person(self, index: int) -> Person:
+        """The same as a line of a file."""
+        learned = tuple(one for one in (self.crm_id, self.phone) if one is not None)
+        return Person(index, self.customer, learned, self.attributes)
 
 
 def people(rows: Rows) -> list[Person]:

@@ -29,7 +29,7 @@ from sopd.web.health import Health
 from tests.support.company import TestCompany
 from tests.support.shell import quiet
 
-EVENTS, MESSAGES = "/api/v1/events", "/api/v1/messages"
+EVENTS, MESSAGES, CUSTOMERS = "/api/v1/events", "/api/v1/messages", "/api/v1/customers"
 ALL = tuple(tokens.SCOPES)
 
 
@@ -114,6 +114,26 @@ def test_messages_come_in_our_own_shape_and_as_archive_records(door: Door) -> No
         ("message", door.company.now, None), ("reply", 1_767_225_612_345, "how much is it?"),
         ("reply", 1_767_225_612_345, ""),
     ]  # fmt: skip
+
+
+def test_attributes_are_set_and_taken_away(door: Door) -> None:
+    door.company.customer("wmMei", attributes='{"level": "gold", "old": 1}')
+
+    body = [
+        {"customer": "wmMei", "attributes": {"level": "silver", "old": None}, "crm_id": "42", "phone": "13800138000"},
+        {"customer": "wmNobody", "attributes": {"level": "gold"}},
+    ]
+    first, again = door.post(CUSTOMERS, body), door.post(CUSTOMERS, {**body[0], "customer": {"crm_id": "42"}})
+    twice = door.post(CUSTOMERS, [{"customer": "wmMei"}, {"customer": {"crm_id": "42"}}])
+
+    refused = [{"index": 1, "reason": "no customer has external_userid wmNobody"}]
+    assert first.json() == {"accepted": 1, "repeated": 0, "refused": refused, "changed": 1}
+    assert again.json()["changed"] == 0
+    assert twice.json()["errors"] == [
+        {"index": 1, "field": "", "reason": "crm_id 42 is the customer of item 0 too"}
+    ]
+    assert door.company.rows("select attributes, crm_id from customer") == [('{"level": "silver"}', "42")]
+    assert problem(door.post(CUSTOMERS, {"customer": "wmMei", "phone": "SECRET"})) == (422, "invalid")
 
 
 # -- refusing --------------------------------------------------------------------------------------------------------

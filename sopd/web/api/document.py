@@ -16,6 +16,7 @@ _RECEIPT: dict[str, Any] = {
     "properties": {
         "accepted": {"type": "integer", "description": "New, and stored"},
         "repeated": {"type": "integer", "description": "Known by their ref; nothing was changed"},
+        "changed": {"type": "integer", "description": "Customers of whom something is different now"},
         "ignored": {"type": "integer", "description": "Archive records of groups, recalls or robots"},
         "refused": {
             "type": "array",
@@ -50,7 +51,7 @@ def described(shape: type[Shape], scope: str) -> dict[str, Any]:
             },
         },
         "responses": {
-            "202": {"description": "Stored; rules see it within a second", "content": _json(_RECEIPT)},
+            "202": {"description": "Stored; rules see it at once, or within a second", "content": _json(_RECEIPT)},
             **{
                 code: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}}}
                 for code, text in _REFUSALS.items()

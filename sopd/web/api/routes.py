@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sopd.activity import Activity
-from sopd.handlers import signals
+from sopd.handlers import attribute_imports, signals
 from sopd.handlers.app import App
 from sopd.handlers.signals import Receipt
 from sopd.incoming.conversation import Either, Message
 from sopd.incoming.events import EventIn
-from sopd.incoming.shapes import Shape
+from sopd.incoming.people import CustomerIn
+from sopd.incoming.shapes import Fault, Shape
 from sopd.metrics import API_REQUESTS
 from sopd.store.errors import StoreBusy, Unavailable
 from sopd.web.api import bodies, entrance
@@ -55,9 +56,22 @@ def _messages(app: App, items: Sequence[Any]) -> dict[str, Any]:
     return _told(signals.take_messages(app, messages), items) | {"ignored": ignored}
 
 
+def _customers(app: App, items: Sequence[Any]) -> dict[str, Any]:
+    people = [one.person(index) for index, one in bodies.checked(CustomerIn, items)]
+    with app.store.reading() as tx:
+        found = attribute_imports.resolve(tx, people, clear=True, place="item")
+    if found.faults:
+        bodies.refuse([Fault(index, "", sentence) for index, sentence in found.faults])
+    changed = 0
+    for start in range(0, len(found.known), attribute_imports.BATCH):
+        changed += attribute_imports.take(app, found.known[start : start + attribute_imports.BATCH])
+    return _told(Receipt(len(found.known), 0, tuple(found.unknown)), items) | {"changed": changed}
+
+
 INTAKES = (
     Intake("/events", "events:write", EventIn, "Bring behaviour events", _events),
     Intake("/messages", "messages:write", Message, "Bring messages between members and customers", _messages),
+    Intake("/customers", "customers:write", CustomerIn, "Set attributes of customers", _customers),
 )
 
 
@@ -87,7 +101,7 @@ class Api:
             web.add_api_route(
                 PREFIX + intake.path, self._route(intake), methods=["POST"], summary=intake.summary,
                 operation_id=intake.path.strip("/"), response_model=None, status_code=202,
-                openapi_extra=described(intake.shape, intake.scope), tags=["signals"],
+                openapi_extra=described(intake.shape, intake.scope), tags=["intake"],
             )  # fmt: skip
         web.add_exception_handler(HTTPException, _not_found)
         describe(web)
