@@ -233,8 +233,8 @@ def graph(desk: Desk, key: str, number: int | None) -> None:
 )
 @a_key
 @click.option("--customer", required=True, help="The external_userid, or a name that only one customer has.")
-@click.option("--member", help="Through which member, if the customer knows several.")
-@click.option("--at", "moment", type=MOMENT, help="As if added then. Default: when the relation began.")
+@click.option("--member", help="Through which member; needed for new-customer SOPs if the customer knows several.")
+@click.option("--at", "moment", type=MOMENT, help="As if entered then. Default: when the relation began; nurture: now.")
 @output_options
 @pass_desk
 def preview(desk: Desk, key: str, customer: str, member: str | None, moment: object) -> None:

@@ -31,7 +31,7 @@ class Line:
     no: int
     step: str
     channel: str
-    due_at: int
+    due_at: int | None
     send_at: int | None
     check: str
     reason: str | None
@@ -42,12 +42,13 @@ class Line:
 def show(desk: Desk, key: str, customer: str, member: str | None, moment: Any) -> None:
     """Look, and print it."""
     with desk.reading() as tx:
-        finding.sop(tx, key)
+        per_relation = finding.sop(tx, key).kind == "new_customer"
         known = finding.customer(tx, customer)
-        relation_id = _relation(tx, known.id, known.external_userid, member)
+        relation_id = _relation(tx, known.id, known.external_userid, member, any_will_do=not per_relation)
         added_at = paging.instant_of(desk, tx, moment)
         now = tx.now
-    told = preview.preview(desk.app, key, relation_id, added_at=added_at)
+    by_rule = member is None and not per_relation
+    told = preview.preview(desk.app, key, relation_id, added_at=added_at, by_rule=by_rule)
     with desk.reading() as tx:
         published = finding.version(tx, finding.sop(tx, key), told.version)
     order = [step["id"] for step in published.stored["sop"]["steps"]]
@@ -64,8 +65,13 @@ def show(desk: Desk, key: str, customer: str, member: str | None, moment: Any) -
         _print(desk, told, known.name, lines, now)
 
 
-def _relation(tx: Transaction, customer_id: int, external_userid: str, member: str | None) -> int:
-    """The relation through which it would go: the one with `member`, or the only one there is."""
+def _relation(
+    tx: Transaction, customer_id: int, external_userid: str, member: str | None, *, any_will_do: bool
+) -> int:
+    """The relation through which it would go: the one with `member`, or the only one there is.
+
+    `any_will_do`: the SOP's owner rule chooses among them.
+    """
     finding.member_id(tx, member)
     relations = views_people.relations_of(tx, customer_id)
     if member is not None:
@@ -75,7 +81,7 @@ def _relation(tx: Transaction, customer_id: int, external_userid: str, member: s
     active = [row for row in relations if row.state == "active"] or relations
     if not active:
         raise Refused(f"{external_userid} knows no member", "")
-    if len(active) > 1:
+    if len(active) > 1 and not any_will_do:
         names = ", ".join(row.member for row in active)
         raise Refused(f"{external_userid} knows {names}", "say through whom with --member")
     return active[0].id

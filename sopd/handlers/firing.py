@@ -30,8 +30,7 @@ from sopd.handlers.walking import Walk, new_push, walk
 from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import enrollments as queries
-from sopd.store.queries import initialising
-from sopd.store.queries import sops
+from sopd.store.queries import initialising, sops
 from sopd.store.queries import stepwise as stepwise_queries
 from sopd.store.queries.enrollments import OpenPush, Run
 

@@ -90,16 +90,6 @@ def run_conditions(
     }
 
 
-def conditions(tx: Transaction, asked: Sequence[tuple[int, int, Rule | None]]) -> dict[int, bool]:
-    """Whether rules hold of relations by themselves, in no run: (anything, relation, rule) in, truth out."""
-    relations = sorted({relation_id for _, relation_id, rule in asked if rule is not None})
-    about = known_facts.load(tx, relations, tx.now) if relations else {}
-    return {
-        key: True if rule is None else _holds(rule, about[relation_id].restricted_to(depends_on(rule)))
-        for key, relation_id, rule in asked
-    }
-
-
 @lru_cache(maxsize=65_536)
 def _holds(rule: Rule, facts: Facts) -> bool:
     return evaluate(rule, facts)

@@ -16,21 +16,26 @@ from machines.entry import EntryFacts
 from machines.lateness import expiry
 from machines.push import PlanFacts
 from machines.quota import after_full
-from machines.reasons import BEFORE_ENTRY, CAPACITY, LATE
-from machines.sop import ProgramStep
+from machines.reasons import BEFORE_ENTRY, CAPACITY, LATE, NO_ANCHOR, OUT_OF_SCOPE, WAITS_FOR_PUSH
+from machines.rules import evaluate
+from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
 from sopd.errors import NotFound, Refused
+from sopd.handlers import entries, planning_quota, preview_ahead, schedule, stepwise
 from sopd.handlers import facts as known_facts
-from sopd.handlers import planning_quota, preview_ahead, schedule
-from sopd.handlers.admission import INHERITED_ADD_WAY, needs_at_entry
-from sopd.handlers.app import App
-from sopd.handlers.planning_facts import check, conditions
-from sopd.handlers.preview_ahead import Subject, Wish
+from sopd.handlers.app import App, RunningSop
+from sopd.handlers.entries import Judged, Wish
+from sopd.handlers.planning_facts import check, run_conditions
+from sopd.handlers.preview_ahead import Ahead, Subject
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import preview as queries
 from sopd.store.queries import sops
+from sopd.store.queries.planning import RunFacts
+from sopd.store.queries.preview import Pair
+from sopd.store.queries.sops import SopRow
 
+NEW_CUSTOMER = "new_customer"
 TIME = "time"
 """The check of a moment that has passed; the other checks are those of `machines.push` and `capacity`."""
 
@@ -39,13 +44,13 @@ TIME = "time"
 class Foreseen:
     """One step to come. `check` is the first check that speaks (`ready` if none), `reason` what it says.
 
-    send_at: when its task would be created, None if it would not. until: when a step that cannot go out at once is
-    looked at again. expires_at: when its task would be of no use any more.
+    due_at: None if a step before it has to settle first. send_at: when its task would be created, None if it would not.
+    until: when a step that cannot go out at once is looked at again. expires_at: when its task would be of no use.
     """
 
     step_id: str
     channel: str
-    due_at: Instant
+    due_at: Instant | None
     check: str
     reason: str
     send_at: Instant | None = None
@@ -55,9 +60,10 @@ class Foreseen:
 
 @dataclass(frozen=True)
 class Preview:
-    """The answer for one relation. `inside`: the run's state if there is one; then only the steps after it are told.
+    """The answer for one subject and the member who would act.
 
-    enters and why_not judge the entry as if the SOP ran; `sop_state` says whether it does.
+    `inside`: the run's state if there is one; then only the steps after it are told. enters and why_not judge the entry
+    as if the SOP ran; `sop_state` says whether it does.
     """
 
     sop: str
@@ -72,10 +78,14 @@ class Preview:
     steps: tuple[Foreseen, ...]
 
 
-def preview(app: App, key: str, relation_id: int, *, added_at: Instant | None = None) -> Preview:
-    """What this relation would get of the SOP's published version; `added_at`: as if it had begun then.
+def preview(
+    app: App, key: str, relation_id: int, *, added_at: Instant | None = None, by_rule: bool = False
+) -> Preview:
+    """What this relation would get of the SOP's published version; `added_at`: as if it had entered then.
 
-    Raises NotFound for an unknown SOP or relation, Refused for a SOP without a published version.
+    Of a SOP that is entered per customer, the relation is the wished-for owner's; `by_rule`: it is any of the
+    customer's, and the owner rule says who would act. Raises NotFound for an unknown SOP or relation, Refused for a SOP
+    without a published version.
     """
     with app.store.reading() as tx:
         sop, who = sops.by_key(tx, key), queries.pair(tx, relation_id)
@@ -85,30 +95,78 @@ def preview(app: App, key: str, relation_id: int, *, added_at: Instant | None = 
             raise NotFound(f"there is no relation {relation_id}")
         if sop.version_id is None:
             raise Refused(f"{key} has no published version", "apply its definition first")
-        run = queries.run_of(tx, sop.id, relation_id) if added_at is None else None
-        version_id = sop.version_id if run is None else run.version_id
-        program = app.programs.get(tx, version_id)
-        entered_at = run.entered_at if run else who.began_at if added_at is None else added_at
-        times = schedule.of(program, run.anchor_at if run else entered_at, entered_at)
-        subject = Subject(sop, program, who, run, times, entered_at)
-        why_not = "" if run is not None else _why_not(tx, subject, added_at)
+        asked = _Asked(sop, sop.version_id, who, added_at, None if by_rule else relation_id)
+        subject_id = relation_id if sop.kind == NEW_CUSTOMER else who.customer_id
+        run = queries.run_of(tx, sop.id, subject_id) if added_at is None else None
+        subject, why_not = _outside(tx, app, asked) if run is None else (_inside(tx, app, asked, run), "")
+        number = sops.version(tx, sop.version_id if run is None else run.version_id).number
         return Preview(
-            key, sops.version(tx, version_id).number, sop.state, who.external_userid, who.userid, entered_at,
+            key, number, sop.state, who.external_userid, subject.who.userid, subject.entered_at,
             None if run is None else run.state, not why_not, why_not, tuple(_steps(tx, app, subject)),
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The question: whom it is about, as if entered when, and through which relation of several, if that is wished."""
+
+    sop: SopRow
+    version_id: int
+    who: Pair
+    added_at: Instant | None
+    wished_for: int | None
+
+
+def _inside(tx: Transaction, app: App, asked: _Asked, run: RunFacts) -> Subject:
+    program = app.programs.get(tx, run.version_id)
+    days = stepwise.quota_days(tx, {run.version_id: program}, [run])
+    times = schedule.of_run(program, run, days.get(run.id))
+    who = queries.pair(tx, run.relation_id) or asked.who
+    return Subject(asked.sop, program, who, run, times, run.entered_at)
+
+
+def _outside(tx: Transaction, app: App, asked: _Asked) -> tuple[Subject, str]:
+    """Somebody who is not inside, and why they would not enter; no step is known of whom nobody could act for."""
+    program = app.programs.get(tx, asked.version_id)
+    if asked.sop.kind == NEW_CUSTOMER:
+        entered_at = asked.who.began_at if asked.added_at is None else asked.added_at
+        subject = Subject(asked.sop, program, asked.who, None, schedule.of(program, entered_at, entered_at), entered_at)
+        return subject, _why_not(tx, subject, asked.added_at)
+    judged = _judged(tx, app, asked, program)
+    owner, reason = judged.owner, judged.admission.reason
+    if owner is None or reason == NO_ANCHOR:
+        nothing = schedule.only(program, None, None)
+        return Subject(asked.sop, program, asked.who, None, nothing, tx.now, is_known=False), reason or OUT_OF_SCOPE
+    who = queries.pair(tx, owner.relation_id) or asked.who
+    times = schedule.of(program, judged.anchor_at, judged.entered_at)
+    return Subject(asked.sop, program, who, None, times, judged.entered_at), reason
+
+
+def _judged(tx: Transaction, app: App, asked: _Asked, program: Program) -> Judged:
+    """The judgement of the gate itself, of a SOP that is taken for a running one."""
+    sop = asked.sop
+    running = RunningSop(sop.id, sop.key, asked.version_id, sop.kind, "running", sop.started_at or 0, program)
+    catalogue = app.programs.catalogue(tx)
+    catalogue = replace(catalogue, live={**catalogue.live, sop.id: running})
+    wish = Wish(
+        sop.id, asked.who.customer_id, "own", "rule", relation_id=asked.wished_for, entered_at=asked.added_at
+    )
+    return entries.judge(tx, catalogue, [wish])[0]
+
+
 def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None) -> str:
+    """Why a new customer would not be let in."""
     sop, program, who = subject.sop, subject.program, subject.who
-    about = known_facts.load(tx, [who.relation_id], tx.now)[who.relation_id]
+    needs = entries.needs_at_entry(program)
+    about = known_facts.of_customers(tx, [who.customer_id], needs).of(program, who.customer_id, who.relation_id)
     ran_before = (sop.id, who.relation_id) in run_queries.earlier_runs(tx, [sop.id], [who.relation_id])
     as_it_was = added_at is None and sop.started_at is not None
     return entry.admit(
         program,
         EntryFacts(
-            about=about.restricted_to(needs_at_entry(program)),
+            about=about.restricted_to(needs),
             is_new=not as_it_was or entry.is_new(subject.entered_at, sop.started_at or 0),
-            is_inherited=who.add_way == INHERITED_ADD_WAY,
+            is_inherited=who.add_way == entries.INHERITED_ADD_WAY,
             in_scope=program.in_scope(who.userid),
             muted=who.muted,
             member_able=who.able,
@@ -120,13 +178,16 @@ def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None) -> str
 def _steps(tx: Transaction, app: App, subject: Subject) -> Iterator[Foreseen]:
     program, times, who = subject.program, subject.times, subject.who
     first = schedule.next_index(program, ENROLLED if subject.run is None else subject.run.state)
-    steps = program.steps[first:] if first is not None else ()
-    holds = conditions(tx, [(step.index, who.relation_id, step.only_if) for step in steps])
+    steps = program.steps[first:] if first is not None and subject.is_known else ()
+    holds = _conditions(tx, app, subject, steps)
     others = preview_ahead.wishes(tx, app, subject)
     told = preview_ahead.told_by(tx, subject, steps, others)
     for step in steps:
         due_at = times.dues[step.index]
-        passed = _passed(subject, step, tx.now)
+        if due_at is None:
+            yield Foreseen(step.id, step.channel, None, TIME, WAITS_FOR_PUSH)
+            continue
+        passed = _passed(subject, step, due_at, tx.now)
         if passed:
             yield Foreseen(step.id, step.channel, due_at, TIME, passed)
             continue
@@ -134,20 +195,37 @@ def _steps(tx: Transaction, app: App, subject: Subject) -> Iterator[Foreseen]:
         facts = PlanFacts(
             only_if=holds[step.index], muted=who.muted, owner_able=who.able, claim=claim, claimed_by=via
         )
-        yield _foresee(tx, app, subject, step, facts, others)
+        yield _foresee(tx, app, subject, step, due_at, facts, others)
 
 
-def _passed(subject: Subject, step: ProgramStep, now: Instant) -> str:
+def _conditions(
+    tx: Transaction, app: App, subject: Subject, steps: Sequence[ProgramStep]
+) -> dict[int, bool]:
+    """Whether `only_if` of these steps holds now, by step: of the run, or of somebody in whose run nothing happened."""
+    if subject.run is not None:
+        return run_conditions(tx, app, [(step.index, subject.run.id, step.only_if) for step in steps])
+    program, who = subject.program, subject.who
+    known = known_facts.of_customers(tx, [who.customer_id], program.dependencies)
+    about = known.of(program, who.customer_id, who.relation_id)
+    return {step.index: step.only_if is None or evaluate(step.only_if, about) for step in steps}
+
+
+def _passed(subject: Subject, step: ProgramStep, due_at: Instant, now: Instant) -> str:
     """Why a moment of the past is not made up for; empty for one that still is, and for all to come."""
-    due_at = subject.times.dues[step.index]
     timely = schedule.timeliness(subject.program, subject.times, step.index, due_at, now)
     return {"before_entry": BEFORE_ENTRY, "late": LATE}.get(timely, "")
 
 
 def _foresee(
-    tx: Transaction, app: App, subject: Subject, step: ProgramStep, facts: PlanFacts, others: Sequence[Wish]
+    tx: Transaction,
+    app: App,
+    subject: Subject,
+    step: ProgramStep,
+    due_at: Instant,
+    facts: PlanFacts,
+    others: Sequence[Ahead],
 ) -> Foreseen:
-    due_at, timetable = subject.times.dues[step.index], subject.program.timetable
+    timetable = subject.program.timetable
     if step.channel == "welcome":  # at the moment of adding, by day and by night, and no task
         send_at = expires_at = due_at
     else:
@@ -163,7 +241,7 @@ def _foresee(
         return Foreseen(step.id, step.channel, due_at, verdict.check, reason, until=until)
     if not step.takes_quota:
         return Foreseen(step.id, step.channel, due_at, verdict.check, "", send_at)
-    seat = preview_ahead.slot_at(tx, subject, step, send_at, expires_at)
+    seat = preview_ahead.slot_at(tx, subject, step, due_at, send_at, expires_at)
     if seat is None:
         return Foreseen(step.id, step.channel, due_at, CAPACITY, CAPACITY, expires_at=expires_at)
     return Foreseen(step.id, step.channel, due_at, verdict.check, "", seat, expires_at=expires_at)

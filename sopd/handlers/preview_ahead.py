@@ -13,7 +13,7 @@ from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
 from sopd.handlers import schedule
 from sopd.handlers.app import App
-from sopd.handlers.planning_facts import conditions
+from sopd.handlers.planning_facts import run_conditions
 from sopd.handlers.schedule import Schedule
 from sopd.store import Transaction
 from sopd.store.queries import claims
@@ -31,7 +31,7 @@ OWNERS_RUNS = 20_000
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom and what a preview is about. `run` is None for somebody who is not inside."""
+    """Whom and what a preview is about. `run` is None for somebody outside; `is_known`: some member could act."""
 
     sop: SopRow
     program: Program
@@ -39,6 +39,7 @@ class Subject:
     run: RunFacts | None
     times: Schedule
     entered_at: Instant
+    is_known: bool = True
 
     @property
     def run_id(self) -> int:
@@ -46,7 +47,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Ahead:
     """A mass send of another run of the customer, still to come: the day on which it would go out."""
 
     run: RunFacts
@@ -56,29 +57,29 @@ class Wish:
     rival: Rival
 
 
-def wishes(tx: Transaction, app: App, subject: Subject) -> list[Wish]:
+def wishes(tx: Transaction, app: App, subject: Subject) -> list[Ahead]:
     """The steps still to come of the customer's other runs, as far as they could be sent as things stand."""
     runs = [run for run in queries.open_runs(tx, subject.who.customer_id) if run.id != subject.run_id]
     programs = app.programs.all(tx, [run.version_id for run in runs])
-    found: list[Wish] = []
+    found: list[Ahead] = []
     for run in runs:
         program = programs[run.version_id]
         if not schedule.is_known(program, run.state):
             continue
-        times = schedule.of(program, run.anchor_at, run.entered_at)
+        times = schedule.of_run(program, run)
         first = schedule.next_index(program, run.state)
         for step in program.steps[first:] if first is not None else ():
-            if step.index not in times.missed:
-                due_at = times.dues[step.index]
+            due_at = times.dues[step.index]
+            if due_at is not None and step.index not in times.missed:
                 sent_at = earliest_send(max(due_at, tx.now), program.timetable)
-                found.append(Wish(run, step, due_at, day_of(sent_at), Rival(program.priority, due_at, run.id)))
-    holds = conditions(tx, [(place, one.run.relation_id, one.step.only_if) for place, one in enumerate(found)])
+                found.append(Ahead(run, step, due_at, day_of(sent_at), Rival(program.priority, due_at, run.id)))
+    holds = run_conditions(tx, app, [(place, one.run.id, one.step.only_if) for place, one in enumerate(found)])
     able = plan_queries.able_relations(tx, [run.relation_id for run in runs])
     return [one for place, one in enumerate(found) if holds[place] and one.run.relation_id in able]
 
 
 def told_by(
-    tx: Transaction, subject: Subject, steps: Sequence[ProgramStep], others: Sequence[Wish]
+    tx: Transaction, subject: Subject, steps: Sequence[ProgramStep], others: Sequence[Ahead]
 ) -> dict[str, tuple[str, str]]:
     """By step, where another relation says the same (D5): `held` or `sent`, and its member's userid."""
     if subject.program.once_per != "customer":
@@ -89,7 +90,8 @@ def told_by(
         if one.run.sop_id != subject.sop.id or not subject.program.has_step(one.step.id):
             continue
         mine = subject.times.dues[subject.program.step(one.step.id).index]
-        if (one.due_at, one.run.entered_at, one.run.id) < (mine, subject.entered_at, subject.run_id):
+        order = (one.due_at, one.run.entered_at, one.run.id)
+        if mine is not None and order < (mine, subject.entered_at, subject.run_id):
             said[one.step.id] = ("held", names[one.run.member_id])
     keys = {(subject.sop.id, step.id, subject.who.customer_id) for step in steps}
     for (_, step_id, _), claim in claims.held(tx, keys).items():
@@ -99,7 +101,7 @@ def told_by(
 
 
 def has_day(
-    tx: Transaction, app: App, subject: Subject, due_at: Instant, send_at: Instant, others: Sequence[Wish]
+    tx: Transaction, app: App, subject: Subject, due_at: Instant, send_at: Instant, others: Sequence[Ahead]
 ) -> bool:
     """Whether the customer's day of this sending is free and nobody better wants it."""
     window = app.company.quota.window_of(send_at)
@@ -116,11 +118,10 @@ def has_day(
 
 
 def slot_at(
-    tx: Transaction, subject: Subject, step: ProgramStep, ready_at: Instant, expires_at: Instant
+    tx: Transaction, subject: Subject, step: ProgramStep, due_at: Instant, ready_at: Instant, expires_at: Instant
 ) -> Instant | None:
     """When the push's task would be created among all that the owner has due then; None: no slot before its expiry."""
     program, who = subject.program, subject.who
-    due_at = subject.times.dues[step.index]
     before = after = 0
     version_id = subject.sop.version_id if subject.run is None else subject.run.version_id
     assert version_id is not None  # the caller has looked
@@ -145,5 +146,5 @@ def _still_to_come(program: Program, run: RunFacts, step: ProgramStep, due_at: I
     first = schedule.next_index(program, run.state) if schedule.is_known(program, run.state) else None
     if first is None or step.index < first:
         return False
-    times = schedule.of(program, run.anchor_at, run.entered_at)
+    times = schedule.of_run(program, run)
     return times.dues[step.index] == due_at and step.index not in times.missed

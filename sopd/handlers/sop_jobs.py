@@ -12,8 +12,8 @@ from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as run_queries
+from sopd.store.queries import flips, sops
 from sopd.store.queries import jobs as queries
-from sopd.store.queries import sops
 from sopd.store.queries.jobs import JobRow
 
 BATCH = 500
@@ -44,9 +44,10 @@ def _lead_stop(tx: Transaction, app: App, job: JobRow) -> int:
 
 
 def _stop(tx: Transaction, app: App, job: JobRow, sop_id: int) -> int:
-    """End some more of the open runs."""
+    """End some more of the open runs; after the last of them, time changes nothing for those outside either."""
     ids = run_queries.open_ids_of_sop(tx, sop_id, BATCH)
     who = str(job.memory().get("who", ""))
-    if ids:
-        follow(tx, app, enrollments.end(tx, app, ids, Stopped(who), by=who or None))
+    if not ids:
+        return flips.drop_of_sop(tx, sop_id, BATCH)
+    follow(tx, app, enrollments.end(tx, app, ids, Stopped(who), by=who or None))
     return len(ids)

@@ -310,3 +310,15 @@ def test_a_page_costs_the_same_statements_however_many_it_holds(store: Store, pe
     store.on_statement(None)
 
     assert len(said) == STATEMENTS_OF_A_PAGE, said
+
+
+def test_a_stop_forgets_what_time_would_have_changed(store: Store) -> None:
+    town = Town(store, text=CARE.replace("{tag: [level/vip]}", "{added: {older_than: 30d}}"))
+    town.begin()
+    town.led_on()
+    assert len(all_rows(store, Flip)) == 6
+
+    town.stop("care")
+    town.work()
+
+    assert all_rows(store, Flip) == []

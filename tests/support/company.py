@@ -19,7 +19,7 @@ from machines.quota import Quota
 from machines.workdays import NO_WORKDAYS
 from sopd.commands import ApplySop, PauseSop, ResumeSop, StartSop, StopSop
 from sopd.config import Settings
-from sopd.handlers import admission, firing, planning, pushes, sop_jobs, sops
+from sopd.handlers import admission, firing, initialising, planning, pushes, sop_jobs, sops
 from sopd.handlers.app import App, Company, Programs
 from sopd.handlers.consequences import follow
 from sopd.handlers.welcomes import Begun
@@ -66,8 +66,9 @@ class TestCompany:
         self.store.set_clock(self.now)
 
     def work(self) -> None:
-        """Fire and plan until nothing is due."""
-        while firing.fire_due(self.app) + planning.plan(self.app) + sop_jobs.run_once(self.app):
+        """Fire, plan and lead jobs on until nothing is due."""
+        loops = (firing.fire_due, planning.plan, sop_jobs.run_once, initialising.run_once)
+        while sum(loop(self.app) for loop in loops):
             pass
 
     def work_until(self, text: str) -> None:

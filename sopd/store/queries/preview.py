@@ -43,11 +43,11 @@ def open_runs(tx: Transaction, customer_id: int) -> list[RunFacts]:
     return [RunFacts(*row) for row in rows]
 
 
-def run_of(tx: Transaction, sop_id: int, relation_id: int) -> RunFacts | None:
-    """The open run of a relation in a SOP."""
+def run_of(tx: Transaction, sop_id: int, subject_id: int) -> RunFacts | None:
+    """The open run of a subject (a relation, or a customer) in a SOP."""
     row = tx.one(
         f"select {RUN} from enrollment e where e.sop_id = ? and e.subject_id = ? and e.closed_at is null",
-        (sop_id, relation_id),
+        (sop_id, subject_id),
     )
     return None if row is None else RunFacts(*row)
 
