@@ -28,8 +28,9 @@ from sopd.store.queries import dispatches as task_queries
 from sopd.store.queries.cards import CardRow, Saved
 from sopd.store.queries.dispatches import Inside
 
-CODE_MS = DAY_MS
-"""How long a response code is trusted: sources say 24 or 72 hours (WeCom 10)."""
+CODE_MS = 3 * DAY_MS
+"""How long a response code is worth a try: sources say 24 or 72 hours (WeCom 10), and one that is refused does no harm.
+"""
 
 Show = Literal["over", "later", "last"]
 """What the card is to look like next: over, put off, or with its buttons but without `later`."""
@@ -128,7 +129,8 @@ class Card:
     def show(self, what: Show, now: Instant, on_card: int | None = None) -> None:
         """Have the card changed at the member, as far as there is a code for it."""
         if self.codes(now, on_card):
-            self.memory.show, self.memory.on_card, self.act_at, self.lease_until = what, on_card, now, None
+            self.memory.show, self.memory.on_card, self.memory.tries = what, on_card, 0
+            self.look_again(now)
 
     def codes(self, now: Instant, on_card: int | None = None) -> dict[int, str]:
         """The response codes that are still good, by card number."""

@@ -56,8 +56,9 @@ class Memory:
 
     @classmethod
     def read(cls, text: str | None) -> Memory:
-        """From the row."""
-        return cls(**json.loads(text)) if text else cls()
+        """From the row. What only a card remembers (`cards.Memory`) is none of a task's business."""
+        kept = json.loads(text) if text else {}
+        return cls(**{name: value for name, value in kept.items() if name in cls.__dataclass_fields__})
 
     def text(self) -> str | None:
         """For the row; None when there is nothing to remember."""
