@@ -1,7 +1,9 @@
 """Tag writes on their way to WeCom (SPEC 8): claimed in order per relation, and what came of the calls.
 
 Commands of the outbox loop. Repeating a tag write is harmless, so a lost answer is simply tried again; what WeCom
-refuses for good is told to `tags.written`, and an add then counts as removed. Retries live in the due column.
+refuses for good is told to `tags.written`, and an add then counts as removed. Where WeCom does not know a tag, our
+library is behind: it is read again, and the other tags of that write are written by themselves. Retries live in the due
+column.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from sopd.handlers.consequences import follow
 from sopd.handlers.happened import Consequences
 from sopd.handlers.tags import Payload, Written
 from sopd.store.batch import in_halves, put_aside
-from sopd.store.queries import inbox
+from sopd.store.queries import inbox, reading_jobs
 from sopd.store.queries import outbox as queries
 from sopd.store.queries.outbox import Act, Finished
 from sopd.wecom.errors import WeComFailure
@@ -83,11 +85,16 @@ def _record(app: App, outcomes: Sequence[Outcome]) -> None:
             Written(one.write.act.id, one.write.act.relation_id, one.write.payload, done=one.failure is None)
             for one in over
         ]
+        unknown = {one.write.act.id for one in over if refusals.errcode_of(one.failure) == refusals.UNKNOWN_TAG}
+        tags.write_one_by_one(tx, [one for one in written if one.outbox_id in unknown])
         changes = tags.written(tx, app, written)
         queries.finish(tx, [_finished(one, tx.now) for one in mine])
         if over:
             queries.wake_next(tx, [one.write.act.relation_id for one in over])
         follow(tx, app, Consequences(tag_changes=tuple(changes)))
+        if unknown:
+            reading_jobs.want(tx, "tags")
+            tx.after_commit(partial(app.ring, "jobs"))
         strangers = sorted({_pair(one) for one in over if refusals.errcode_of(one.failure) in refusals.STRANGERS})
         if strangers:  # last, because others mark re-reads while they hold what is locked above
             inbox.mark(tx, [inbox.Mark(*pair, "result") for pair in strangers])

@@ -13,6 +13,7 @@ from sopd.wecom.codes import Klass
 from sopd.wecom.errors import WeComError, WeComFailure
 
 NOBODY, DISPATCHING, CANCELLED, TOO_MANY_AT_ONCE = 41048, 41063, 41093, 45033
+UNKNOWN_TAG = 40068
 STRANGERS = frozenset({84061, 40096, 610004})
 """Codes by which a contact, asked for by its id, is no contact any more."""
 _MAY_CLEAR_UP = (Klass.RETRYABLE, Klass.TOKEN, Klass.BACKOFF, Klass.CONFIGURATION)

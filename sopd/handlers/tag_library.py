@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from sopd.handlers import tags
+from sopd.handlers import refusals, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import Consequences, follow
 from sopd.store import Transaction
@@ -21,7 +21,6 @@ from sopd.wecom.errors import WeComError
 from sopd.wecom.people import TagGroup
 
 IDS_A_CALL = 100
-UNKNOWN_TAG = 40068
 DROPPED_A_TIME = 500
 
 
@@ -101,7 +100,7 @@ def _gone(app: App, tag_ids: Sequence[str]) -> list[str]:
         try:
             groups = app.wecom.tag_library(asked)
         except WeComError as error:
-            if error.errcode != UNKNOWN_TAG:
+            if error.errcode != refusals.UNKNOWN_TAG:
                 raise
             if len(asked) == 1:
                 gone += asked

@@ -138,6 +138,26 @@ def written(tx: Transaction, app: App, outcomes: Sequence[Written]) -> list[TagC
     return keep(tx, before, after)
 
 
+def write_one_by_one(tx: Transaction, refused: Iterable[Written]) -> None:
+    """Write the tags of refused writes again, each alone: of several, one that is unknown must not take the rest along.
+
+    A tag that a younger write speaks of is left to that one. Called before `written` hears of the refusal, so that
+    what is written again goes on holding.
+    """
+    several = {one.relation_id: one for one in refused if len(list(one.payload.tags())) > 1}
+    if not several:
+        return
+    younger = _younger(tx, sorted(several))
+    rows = []
+    for relation_id, one in several.items():
+        for tag_id, there in one.payload.tags():
+            if younger.get((relation_id, tag_id), 0) <= one.outbox_id:
+                add, remove = ((tag_id,), ()) if there else ((), (tag_id,))
+                alone = Payload(one.payload.userid, one.payload.external_userid, add, remove)
+                rows.append((f"outbox/{one.outbox_id}/{tag_id}", relation_id, alone.text()))
+    queries.insert_writes(tx, rows)
+
+
 def drop_deleted(tx: Transaction, *, limit: int) -> tuple[int, list[TagChange]]:
     """Take tags that the library has dropped from relations, at most `limit` of them: (how many, what changed).
 

@@ -26,11 +26,11 @@ steps:
   - {id: first, day: 1, at: "10:00", by: mass_send, text: 第一天}
 early_end: {when: {tag: [结果/已下单]}, add_tags: [结果/已转化]}
 """
-DONE = "结果/已转化"
+DONE, VIP = "结果/已转化", "等级/贵宾"
 
 
 def desk_of(store: Store, **config: object) -> Desk:
-    return Desk(store, sop=WELCOME, tags=[DONE], **config)  # type: ignore[arg-type]
+    return Desk(store, sop=WELCOME, tags=[DONE, VIP], **config)  # type: ignore[arg-type]
 
 
 def welcomes(desk: Desk, name: str = "wmMei") -> list[str]:
@@ -232,6 +232,40 @@ def test_an_add_that_fails_for_good_counts_as_removed(store: Store) -> None:
 
     assert acts(desk)[-1][0] == "failed"
     assert desk.rows("select count(*) from relation_tag") == [(0,)]
+
+
+def test_a_tag_deleted_unheard_takes_no_other_tag_along_and_the_library_is_read_again(store: Store) -> None:
+    desk = desk_of(store)
+    desk.add("wmMei")
+    desk.run_for(minutes=1)
+    gone = desk.world.find_tag(VIP).tag_id
+    desk.world.admin_deletes_tag(VIP, now=desk.now)
+    desk.world.mailbox.waiting.clear()
+    tag(desk, add=(VIP, DONE))
+    desk.run_for(minutes=1)
+
+    assert tags_of(desk) == [DONE]
+    assert sorted(acts(desk)[-3:]) == [
+        ("done", None), *[("failed", "WeCom answered 40068, unknown tag or tag group")] * 2
+    ]  # fmt: skip
+    assert desk.rows("select tag_id from tag where deleted_at is not null") == [(gone,)]
+    assert [row[0] for row in desk.rows("select tag_id from relation_tag")] == [desk.world.find_tag(DONE).tag_id]
+
+
+def test_of_tags_written_one_by_one_a_younger_wish_decides(store: Store) -> None:
+    desk = desk_of(store)
+    desk.add("wmMei")
+    desk.run_for(minutes=1)
+    desk.fails("mark_tags", "http_502")
+    desk.world.admin_deletes_tag(VIP, now=desk.now)
+    desk.world.mailbox.waiting.clear()
+    tag(desk, add=(VIP, DONE))
+    desk.settle()
+    tag(desk, remove=(DONE,))
+    desk.run_for(minutes=2)
+
+    assert tags_of(desk) == []
+    assert desk.rows("select tag_id from relation_tag") == []
 
 
 def test_a_stranger_is_read_again(store: Store) -> None:
