@@ -27,6 +27,17 @@ def agree(desk: Desk, yes: bool, english: str, /, **values: object) -> None:
         raise Told([desk.words.say("nothing was changed")])
 
 
+def choose(desk: Desk, english: str, options: Sequence[str]) -> str:
+    """Ask for one of some words, of which the first is the default; without a terminal nothing is changed."""
+    try:
+        asked = click.prompt(
+            desk.words.say(english), type=click.Choice(tuple(options)), default=options[0], err=True
+        )
+    except click.Abort:
+        raise Told([desk.words.say("nothing was changed; in a script, --yes answers the question")]) from None
+    return str(asked)
+
+
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Items in lists of at most `size`."""
     batch: list[T] = []

@@ -97,8 +97,18 @@ SENTENCES: dict[str, str] = {
         "  等待批次、群发次数或免打扰时段结束的推送 {pushes} 条",
     "Pause {sop}?": "暂停 {sop}?",
     "{sop} is paused; `sopd sop resume {sop}` goes on": "{sop} 已暂停;运行 `sopd sop resume {sop}` 可恢复",
-    "Resume {sop}, skipping the moments that passed?": "恢复 {sop},并跳过暂停期间已过的推送?",
+    "  of these with a step that fell due during the pause: {runs}": "  其中暂停期间有步骤到期的 {runs} 个",
+    "  pushes that wait: {pushes}": "  等待中的推送 {pushes} 条",
+    "  people who would have entered: {people}": "  暂停期间本应进入的客户 {people} 位",
+    "What is to become of what was missed?": "错过的推送如何处理?",
+    "Let those in who would have entered?": "是否让本应进入的客户进入?",
+    "Resume {sop}?": "恢复 {sop}?",
     "{sop} is running again; moments that passed are being skipped": "{sop} 已恢复运行;暂停期间已过的推送正在跳过",
+    "{sop} is running again; everybody inside goes on later by the days of the pause":
+        "{sop} 已恢复运行;执行中的客户整体顺延暂停的天数",
+    "{sop} is running again; the latest of the moments that passed goes out now":
+        "{sop} 已恢复运行;错过的推送中最近的一条现在补发",
+    "  those who would have entered are judged again: {people}": "  正在重新判断本应进入的 {people} 位客户",
     "Stop {sop} for good? It cannot be started again.": "永久停止 {sop}?停止后不能再次启动。",
     "{sop} has ended; runs being ended: {runs}": "{sop} 已结束;正在结束 {runs} 个执行",
     # a SOP's page

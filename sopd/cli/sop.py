@@ -168,21 +168,31 @@ def pause(desk: Desk, key: str, yes: bool) -> None:
     "resume",
     """
     sopd sop resume welcome-30d
-    sopd sop resume welcome-30d --yes
+    sopd sop resume welcome-30d --missed shift --admit
+    sopd sop resume welcome-30d --missed skip --no-admit --yes
     """,
 )
 @a_key
+@click.option(
+    "--missed",
+    type=click.Choice(["skip", "shift", "catch_up"]),
+    help="What passed: skip it (default), shift everybody inside by whole days, or send the latest now.",
+)
+@click.option(
+    "--admit/--no-admit", default=None, help="Judge those again who would have entered meanwhile (default: no)."
+)
 @yes_option
 @person_option
 @pass_desk
-def resume(desk: Desk, key: str, yes: bool) -> None:
-    """Go on after a pause. Says first how much waited.
+def resume(desk: Desk, key: str, missed: str | None, admit: bool | None, yes: bool) -> None:
+    """Go on after a pause. Says first how much waited, and asks what is to become of it.
 
-    Moments that passed meanwhile are skipped (`skipped: paused`); everybody goes on with the next step that is to come.
+    skip: what passed is `skipped: paused`. shift: dates move by the days of the pause, pushes that waited go out.
+    catch_up: of what passed the latest goes out now. Fixed dates (`strategy: timed`) cannot be shifted.
     """
-    from sopd.cli import sop_life
+    from sopd.cli import sop_resume
 
-    sop_life.resume(desk, key, yes)
+    sop_resume.resume(desk, key, missed, admit, yes)
 
 
 @sop.verb(

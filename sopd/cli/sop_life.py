@@ -1,4 +1,4 @@
-"""A SOP's life by hand: start, pause, resume, stop. Counts and asks first; `sopd.handlers.sops` does it."""
+"""A SOP's life by hand: start, pause, stop; counts and asks first. `sop_resume` resumes, `sopd.handlers` act."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sopd.cli import finding
 from sopd.cli.asking import agree, measured
 from sopd.cli.desk import Desk
 from sopd.cli.output import note, say
-from sopd.commands import PauseSop, ResumeSop, StartSop, StopSop
+from sopd.commands import PauseSop, StartSop, StopSop
 from sopd.handlers import initialising, sops
 from sopd.handlers.initialising import Progress
 
@@ -51,14 +51,6 @@ def pause(desk: Desk, key: str, yes: bool) -> None:
     agree(desk, yes, "Pause {sop}?", sop=key)
     moved = sops.pause(desk.app, PauseSop(key, desk.person))
     say(desk, "{sop} is paused; `sopd sop resume {sop}` goes on", sop=moved.key)
-
-
-def resume(desk: Desk, key: str, yes: bool) -> None:
-    """Resume, after showing what waited."""
-    _count(desk, key)
-    agree(desk, yes, "Resume {sop}, skipping the moments that passed?", sop=key)
-    moved = sops.resume(desk.app, ResumeSop(key, desk.person))
-    say(desk, "{sop} is running again; moments that passed are being skipped", sop=moved.key)
 
 
 def stop(desk: Desk, key: str, yes: bool) -> None:

@@ -145,11 +145,12 @@ def inside(app: App, key: str) -> Inside:
 
 
 def waiting(app: App, key: str) -> Waiting:
-    """What a paused SOP holds, to be shown before it is resumed."""
+    """What a paused SOP holds, to be shown before it is resumed. Raises Refused if it is not paused."""
     with app.store.reading() as tx:
         sop = queries.by_key(tx, key)
         if sop is None:
             raise _unknown(key)
+        _allow(sop, "resume")
         return resume_queries.waiting(tx, sop.id, resume_queries.paused_at(tx, sop.id) or tx.now)
 
 

@@ -235,3 +235,20 @@ def test_the_page_of_a_sop_counts_pushes_by_step(played: Played, shell: Shell) -
     assert "{tag: [结果/已下单]} · +结果/已转化" in page
     assert json.dumps(seen["definition"]).count('"id"') == 4
     assert "(2)" in shell("sop", "graph", "welcome").stdout
+
+
+def test_resume_counts_and_asks_before_it_goes_on(played: Played, shell: Shell) -> None:
+    assert "welcome is running, not paused" in shell("sop", "resume", "welcome", code=1).stderr
+    shell("sop", "pause", "welcome", "--yes")
+    played.rig.world.customer_adds("alice", "wmNew", state="expo2026", now=played.rig.now)
+    played.rig.run_until(at("2026-03-06 12:00"))
+
+    refused = shell("sop", "resume", "welcome", text="shift\nno\nn\n", code=1)
+    agreed = shell("sop", "resume", "welcome", text="shift\nyes\ny\n")
+    played.rig.run_for(minutes=5)
+
+    told = ["open runs: 2", "fell due during the pause: 2", "pushes that wait: ", "would have entered: 1"]
+    assert [text for text in told if text not in refused.stderr] == []
+    assert "nothing was changed" in refused.stderr
+    assert "everybody inside goes on later by the days of the pause" in agreed.stdout
+    assert [row["cause"] for row in shell.objects("enrollment", "list")].count("resumed") == 1
