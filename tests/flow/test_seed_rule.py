@@ -1,4 +1,4 @@
-"""The rule the project comes from (SPEC 4): who is at the end of a SOP already does not enter, but flows in all the same.
+"""The rule the project comes from (SPEC 4): who is at a SOP's end already does not enter, but flows in all the same.
 
 `buyers` cares for customers who have bought again. It ends for whoever buys again or sends something back, so nobody
 who has bought again gets in by its own rule. And yet `winback` leads into it exactly those who have: a flow asks no

@@ -74,22 +74,24 @@ class Shop(TestCompany):
         """Somebody takes tags away."""
         customers.tag(self.app, TagRelation(self.name_of(relation), relation.userid, WHO, remove=tags))
 
-    def event(self, customer: str, name: str, *, at: Instant | None = None, **properties: Any) -> None:
-        """The customer does something, and we hear of it at once."""
-        seen = EventIn(ref=f"e{next(self.refs)}", name=name, customer=customer, at=at, properties=properties)
+    def event(self, customer: str, name: str, *, at: str | None = None, **properties: Any) -> None:
+        """The customer does something (at a Shanghai time), and we hear of it now."""
+        when = None if at is None else f"{at.replace(' ', 'T')}:00+08:00"
+        seen = EventIn(ref=f"e{next(self.refs)}", name=name, customer=customer, at=when, properties=properties)
         signals.take_events(self.app, [(0, seen)])
         signals.digest(self.app)
 
     def says(self, relation: SimpleNamespace, text: str) -> None:
         """The customer writes to the member."""
-        said = Message(ref=f"m{next(self.refs)}", sender=self.name_of(relation), receiver=relation.userid, text=text)
-        signals.take_messages(self.app, [(0, said)])
+        said = {"ref": f"m{next(self.refs)}", "from": self.name_of(relation), "to": relation.userid, "text": text}
+        signals.take_messages(self.app, [(0, Message.model_validate(said))])
         signals.digest(self.app)
 
     def set(self, customer: str, **values: Any) -> None:
         """An attribute changes."""
+        customer_id = self.customer(customer).id
         with self.store.transaction() as tx:
-            news = attributes.write(tx, [Change(self.customer(customer).id, values)])
+            news = attributes.write(tx, [Change(customer_id, values)])
             follow(tx, self.app, Consequences(news=tuple(news)))
 
     def pull(self, key: str, *names: str, member: str | None = None, dry: bool = False) -> list[Pulled]:
@@ -132,7 +134,9 @@ class Shop(TestCompany):
 
     def run_of(self, customer: str, key: str) -> SimpleNamespace:
         """The customer's last run in a SOP."""
-        names = "id state reason cause hop chain inherited anchor_at entered_at after_signal run_no rule_false_at".split()
+        names = (
+            "id state reason cause hop chain inherited anchor_at entered_at after_signal run_no rule_false_at"
+        ).split()
         columns = ", ".join(f"e.{name}" for name in names)
         row = self.rows(
             f"select {columns}, m.userid from enrollment e join sop s on s.id = e.sop_id"
@@ -152,9 +156,8 @@ class Shop(TestCompany):
 
     def journal(self, customer: str, key: str) -> list[tuple[str, str | None, dict[str, Any]]]:
         """(kind, reason, detail) of every row of the customer's last run in a SOP."""
-        rows = self.rows(
-            "select kind, reason, detail from journal where enrollment_id = ? order by id", self.run_of(customer, key).id
-        )
+        run = self.run_of(customer, key)
+        rows = self.rows("select kind, reason, detail from journal where enrollment_id = ? order by id", run.id)
         return [(kind, reason, json.loads(detail) if detail else {}) for kind, reason, detail in rows]
 
     def flips(self) -> list[tuple[str, Instant]]:
