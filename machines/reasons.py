@@ -79,6 +79,7 @@ RULE_FALSE = "entry rule false"
 AT_ITS_END = "already at its end"
 INSIDE = "already inside"
 NEVER_AGAIN = "re-entry never"
+RUN_ENDED = "run has ended"
 TOO_SOON = "re-entry too soon"
 RULE_STILL_TRUE = "entry rule true since the last end"
 NO_ANCHOR = "no date to count from"
@@ -174,6 +175,8 @@ TEXTS: dict[str, Text] = {
     AT_ITS_END: Text("entry and early end are both true", "同时满足进入与提前结束条件"),
     INSIDE: Text("a run of this SOP is open already", "已在该SOP执行中"),
     NEVER_AGAIN: Text("was inside once, and re-entry is `never`", "曾经执行过,且不允许再次进入"),
+    RUN_ENDED: Text("the run of this contact has ended, and only adding the member again starts another",
+                    "该好友关系的执行已结束,重新添加成员后才会再次进入"),
     TOO_SOON: Text("the time between two runs is not over", "未到再次进入的间隔时间"),
     RULE_STILL_TRUE: Text("the entry rule has not been false since the last end", "上次结束后进入条件一直成立"),
     NO_ANCHOR: Text("the attribute that the steps count from holds no date", "用于计算时间的属性没有日期"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from machines import entry
 from machines.calendar import Instant, local_date
@@ -16,7 +17,16 @@ from machines.entry import EntryFacts
 from machines.lateness import expiry
 from machines.push import PlanFacts
 from machines.quota import after_full
-from machines.reasons import BEFORE_ENTRY, CAPACITY, LATE, NO_ANCHOR, OUT_OF_SCOPE, WAITS_FOR_PUSH
+from machines.reasons import (
+    BEFORE_ENTRY,
+    CAPACITY,
+    LATE,
+    NEVER_AGAIN,
+    NO_ANCHOR,
+    OUT_OF_SCOPE,
+    RUN_ENDED,
+    WAITS_FOR_PUSH,
+)
 from machines.rules import evaluate
 from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
@@ -44,8 +54,9 @@ TIME = "time"
 class Foreseen:
     """One step to come. `check` is the first check that speaks (`ready` if none), `reason` what it says.
 
-    due_at: None if a step before it has to settle first. send_at: when its task would be created, None if it would not.
-    until: when a step that cannot go out at once is looked at again. expires_at: when its task would be of no use.
+    due_at: None if an open push has to settle first; a stepwise step behind another to come is told as if that settled
+    the moment it goes out, unanswered. send_at: when its task would be created, None if it would not. until: when a
+    step that cannot go out at once is looked at again. expires_at: when its task would be of no use.
     """
 
     step_id: str
@@ -122,16 +133,26 @@ def _inside(tx: Transaction, app: App, asked: _Asked, run: RunFacts) -> Subject:
     days = stepwise.quota_days(tx, {run.version_id: program}, [run])
     times = schedule.of_run(program, run, days.get(run.id))
     who = queries.pair(tx, run.relation_id) or asked.who
-    return Subject(asked.sop, program, who, run, times, run.entered_at)
+    return Subject(asked.sop, program, who, run, times, run.entered_at, quota_on=days.get(run.id))
 
 
 def _outside(tx: Transaction, app: App, asked: _Asked) -> tuple[Subject, str]:
-    """Somebody who is not inside, and why they would not enter; no step is known of whom nobody could act for."""
+    """Somebody who is not inside, and why they would not enter.
+
+    No step is to come of whom nobody could act for, and of who has been inside and does not enter again.
+    """
     program = app.programs.get(tx, asked.version_id)
     if asked.sop.kind == NEW_CUSTOMER:
         entered_at = asked.who.began_at if asked.added_at is None else asked.added_at
-        subject = Subject(asked.sop, program, asked.who, None, schedule.of(program, entered_at, entered_at), entered_at)
-        return subject, _why_not(tx, subject, asked.added_at)
+        times = schedule.of(program, entered_at, entered_at)
+        subject = Subject(asked.sop, program, asked.who, None, times, entered_at)
+        was_inside = (asked.sop.id, asked.who.relation_id) in run_queries.earlier_runs(
+            tx, [asked.sop.id], [asked.who.relation_id]
+        )
+        why_not = _why_not(tx, subject, asked.added_at, was_inside)
+        if was_inside and asked.added_at is None:  # a new customer is judged once for each adding (D2)
+            return replace(subject, is_known=False), why_not or RUN_ENDED
+        return subject, why_not
     judged = _judged(tx, app, asked, program)
     owner, reason = judged.owner, judged.admission.reason
     if owner is None or reason == NO_ANCHOR:
@@ -139,7 +160,8 @@ def _outside(tx: Transaction, app: App, asked: _Asked) -> tuple[Subject, str]:
         return Subject(asked.sop, program, asked.who, None, nothing, tx.now, is_known=False), reason or OUT_OF_SCOPE
     who = queries.pair(tx, owner.relation_id) or asked.who
     times = schedule.of(program, judged.anchor_at, judged.entered_at)
-    return Subject(asked.sop, program, who, None, times, judged.entered_at), reason
+    subject = Subject(asked.sop, program, who, None, times, judged.entered_at, is_known=reason != NEVER_AGAIN)
+    return subject, reason
 
 
 def _judged(tx: Transaction, app: App, asked: _Asked, program: Program) -> Judged:
@@ -154,12 +176,11 @@ def _judged(tx: Transaction, app: App, asked: _Asked, program: Program) -> Judge
     return entries.judge(tx, catalogue, [wish])[0]
 
 
-def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None) -> str:
+def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None, was_inside: bool) -> str:
     """Why a new customer would not be let in."""
     sop, program, who = subject.sop, subject.program, subject.who
     needs = entries.needs_at_entry(program)
     about = known_facts.of_customers(tx, [who.customer_id], needs).of(program, who.customer_id, who.relation_id)
-    ran_before = (sop.id, who.relation_id) in run_queries.earlier_runs(tx, [sop.id], [who.relation_id])
     as_it_was = added_at is None and sop.started_at is not None
     return entry.admit(
         program,
@@ -170,7 +191,7 @@ def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None) -> str
             in_scope=program.in_scope(who.userid),
             muted=who.muted,
             member_able=who.able,
-            ran_before=ran_before and added_at is None,
+            ran_before=was_inside and added_at is None,
         ),
     ).reason
 
@@ -182,20 +203,36 @@ def _steps(tx: Transaction, app: App, subject: Subject) -> Iterator[Foreseen]:
     holds = _conditions(tx, app, subject, steps)
     others = preview_ahead.wishes(tx, app, subject)
     told = preview_ahead.told_by(tx, subject, steps, others)
+    before: Foreseen | None = None
+    quota_on = subject.quota_on
     for step in steps:
         due_at = times.dues[step.index]
+        if due_at is None and before is not None and before.due_at is not None:
+            if before.send_at is not None and program.steps[step.index - 1].takes_quota:
+                quota_on = local_date(before.send_at, program.timetable.zone)
+            due_at = _behind(program, step, before, quota_on, tx.now)
         if due_at is None:
-            yield Foreseen(step.id, step.channel, None, TIME, WAITS_FOR_PUSH)
+            yield (before := Foreseen(step.id, step.channel, None, TIME, WAITS_FOR_PUSH))
             continue
         passed = _passed(subject, step, due_at, tx.now)
         if passed:
-            yield Foreseen(step.id, step.channel, due_at, TIME, passed)
+            yield (before := Foreseen(step.id, step.channel, due_at, TIME, passed))
             continue
         claim, via = told.get(step.id, ("free", ""))
         facts = PlanFacts(
             only_if=holds[step.index], muted=who.muted, owner_able=who.able, claim=claim, claimed_by=via
         )
-        yield _foresee(tx, app, subject, step, due_at, facts, others)
+        yield (before := _foresee(tx, app, subject, step, due_at, facts, others))
+
+
+def _behind(
+    program: Program, step: ProgramStep, before: Foreseen, quota_on: date | None, now: Instant
+) -> Instant:
+    """When a stepwise step falls due behind one that settles the moment it goes out, or is passed over."""
+    assert before.due_at is not None  # the caller has looked
+    settled_at = max(before.due_at, now) if before.send_at is None else before.send_at
+    waits = before.send_at is not None and schedule.longest_wait(program, step.index - 1) > 0
+    return schedule.after(program, step.index, settled_at, quota_on, waits=waits)
 
 
 def _conditions(
@@ -212,6 +249,8 @@ def _conditions(
 
 def _passed(subject: Subject, step: ProgramStep, due_at: Instant, now: Instant) -> str:
     """Why a moment of the past is not made up for; empty for one that still is, and for all to come."""
+    if subject.times.dues[step.index] is None:
+        return ""
     timely = schedule.timeliness(subject.program, subject.times, step.index, due_at, now)
     return {"before_entry": BEFORE_ENTRY, "late": LATE}.get(timely, "")
 

@@ -31,7 +31,10 @@ OWNERS_RUNS = 20_000
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom and what a preview is about. `run` is None for somebody outside; `is_known`: some member could act."""
+    """Whom and what a preview is about. `run` is None for somebody outside; `is_known`: there are steps to speak of.
+
+    quota_on: the local date of a stepwise run's last mass send.
+    """
 
     sop: SopRow
     program: Program
@@ -40,6 +43,7 @@ class Subject:
     times: Schedule
     entered_at: Instant
     is_known: bool = True
+    quota_on: date | None = None
 
     @property
     def run_id(self) -> int:

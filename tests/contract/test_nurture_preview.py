@@ -73,13 +73,13 @@ def test_of_a_run_the_steps_still_to_come_and_its_own_conditions(company: TestCo
     assert told(answer) == [("two", "condition", "2026-03-05 10:00")]
 
 
-def test_stepwise_steps_after_the_first_have_no_due_yet(company: TestCompany) -> None:
+def test_stepwise_steps_are_told_as_if_the_first_settled_when_it_goes_out(company: TestCompany) -> None:
     company.apply(CARE.replace("owner:", "pace: stepwise\nowner:").replace("day: 3", "day: 2"))
     mei = company.befriend("alice", "mei")
 
     answer = preview(company.app, "care", mei.id)
 
-    assert told(answer) == [("one", "ready", "2026-03-03 10:00"), ("two", "waits for the open push", None)]
+    assert told(answer) == [("one", "ready", "2026-03-03 10:00"), ("two", "condition", "2026-03-05 10:00")]
 
 
 def test_without_the_date_to_count_from_no_step_is_known(company: TestCompany) -> None:

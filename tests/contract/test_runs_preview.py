@@ -115,3 +115,77 @@ def test_a_preview_writes_nothing_and_knows_what_it_does_not_know(company: TestC
         preview(company.app, "other", mei.id)
     with pytest.raises(NotFound, match="no relation 4711"):
         preview(company.app, "care", 4711)
+
+
+# -- one step at a time, fixed dates, ended runs -----------------------------------------------------------------------
+
+STEPWISE = """
+sop: care
+title: Care
+kind: new_customer
+pace: stepwise
+steps:
+  - {id: hi, by: welcome, text: hi}
+  - {id: one, day: 1, at: "10:00", by: mass_send, text: one, wait: reply, at_most: 2d}
+  - {id: two, after: 1h, by: mass_send, text: two}
+  - {id: three, next: monday, at: "10:00", by: mass_send, text: three}
+"""
+
+
+def dues(answer: Preview) -> list[tuple[str, str | None, str]]:
+    return [(one.step_id, local(one.due_at), one.check) for one in answer.steps]
+
+
+def test_steps_that_count_from_each_other_are_told_as_if_each_settled_when_it_goes_out(company: TestCompany) -> None:
+    company.start(STEPWISE)
+    mei = company.befriend("alice", "mei")
+
+    assert dues(preview(company.app, "care", mei.id)) == [
+        ("hi", "2026-03-02 09:00", "ready"), ("one", "2026-03-03 10:00", "ready"), ("two", "2026-03-05 11:01", "ready"),
+        ("three", "2026-03-09 10:00", "ready"),
+    ]  # fmt: skip
+
+
+def test_what_counts_from_an_open_push_has_no_date_until_that_settles(company: TestCompany) -> None:
+    company.start(STEPWISE)
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-03 10:00")
+
+    open_ = dues(preview(company.app, "care", mei.id))
+    company.requested(mei, "one")
+    company.go_to("2026-03-03 16:30")
+    company.sent(mei, "one")
+    settled = dues(preview(company.app, "care", mei.id))
+
+    assert open_ == [("two", None, "time"), ("three", None, "time")]
+    assert settled == [("two", "2026-03-05 17:30", "ready"), ("three", "2026-03-09 10:00", "ready")]
+
+
+def test_fixed_dates_are_told_with_those_that_passed(company: TestCompany) -> None:
+    company.start(
+        "sop: care\ntitle: Care\nkind: new_customer\nstrategy: timed\ncalendar: weekdays\nsteps:\n"
+        '  - {id: one, on: 2026-03-01, at: "10:00", by: mass_send, text: one}\n'
+        '  - {id: two, on: 2026-03-14, at: "10:00", by: mass_send, text: two}\n'
+    )
+    mei = company.befriend("alice", "mei", began_at=at("2026-03-02 11:00"))
+    company.go_to("2026-03-02 12:00")
+
+    answer = preview(company.app, "care", mei.id)
+
+    assert dues(answer) == [("one", "2026-03-02 10:00", "time"), ("two", "2026-03-16 10:00", "ready")]
+    assert answer.steps[0].reason == "before entry"
+
+
+@pytest.mark.parametrize(("again", "why"), [("never", "re-entry never"), ("after_end", "run has ended")])
+def test_of_an_ended_run_nothing_is_to_come(company: TestCompany, again: str, why: str) -> None:
+    company.start(CARE.replace("{when: {source: expo}}", f"{{when: {{source: expo}}, reenter: {again}}}"))
+    mei = company.add("alice", "mei", channel="expo")
+    with company.store.transaction() as tx:
+        tx.run("update enrollment set state = 'normal_end', closed_at = ?, due_at = null", (tx.now,))
+    company.go_to("2026-04-02 09:00")
+
+    answer = preview(company.app, "care", mei.id)
+    anew = preview(company.app, "care", mei.id, added_at=at("2026-04-02 09:00"))
+
+    assert (answer.enters, answer.why_not, answer.steps) == (False, why, ())
+    assert (anew.enters, len(anew.steps)) == (True, 4)
