@@ -78,12 +78,13 @@ def doubts(tx: Transaction, desk: Desk) -> Iterator[Finding]:
             f"task {task.id} of {task.member} ({task.sop}, {task.step}, {counted(task.size, 'customer')}): {reason}",
             f"look at it in WeCom or ask {task.member}, then `sopd dispatch resolve {task.id} --sent` or --not-sent",
         )  # fmt: skip
-    for task in views_health.doubtful_tasks(tx, "uncertain", LISTED):
-        age = instants.span(tx.now - task.since)
-        yield Finding(
-            "task", "note", f"task {task.id} of {task.member}: WeCom's answer was lost {age} ago",
-            "nothing to do: it is being looked up, and nothing is sent twice",
-        )  # fmt: skip
+    for state, what in (("uncertain", "it is being looked up"), ("unsure", "the same card is handed over once more")):
+        for task in views_health.doubtful_tasks(tx, state, LISTED):
+            age = instants.span(tx.now - task.since)
+            yield Finding(
+                "task", "note", f"task {task.id} of {task.member}: WeCom's answer was lost {age} ago",
+                f"nothing to do: {what}, and nothing is sent twice",
+            )  # fmt: skip
     for reason, count, oldest in views_health.blocked_tasks(tx):
         age = instants.span(tx.now - oldest)
         what = f"{counted(count, 'task')} could not be created yet, the oldest for {age}: {explain(reason)}"

@@ -29,9 +29,10 @@ UNFOLDED = 4000
 
 COLOURS: dict[str, str] = {
     "running": "green", "sent": "green", "done": "green", "normal_end": "green", "settled": "green", "active": "green",
-    "early_end": "cyan", "confirmed": "cyan", "requested": "cyan", "planned": "cyan",
+    "early_end": "cyan", "confirmed": "cyan", "requested": "cyan", "planned": "cyan", "handed": "cyan",
     "paused": "yellow", "waiting": "yellow", "expired": "yellow", "skipped": "yellow", "uncertain": "yellow",
-    "held": "yellow", "stopping": "yellow", "cancelling": "yellow", "rereading": "yellow", "manual_end": "yellow",
+    "unsure": "yellow", "held": "yellow", "stopping": "yellow", "cancelling": "yellow", "rereading": "yellow",
+    "manual_end": "yellow",
     "failed": "red", "needs_operator": "red", "set_aside": "red", "lost": "red", "stopped": "red",
     "ended": "dim", "cancelled": "dim", "draft": "dim", "to come": "dim", "never came": "dim",
 }  # fmt: skip

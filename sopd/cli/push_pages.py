@@ -68,7 +68,7 @@ def lines(rows: Sequence[PushRow]) -> list[PushLine]:
 
 def reason_of(row: PushRow) -> str | None:
     """Why it is where it is; while its task is in doubt, that (D20)."""
-    if row.task_state in ("needs_operator", "uncertain") and row.state not in states.PUSH_FINAL:
+    if row.task_state in ("needs_operator", "uncertain", "unsure") and row.state not in states.PUSH_FINAL:
         return f"{row.task_state.replace('_', ' ')}"
     return row.reason
 
@@ -173,7 +173,10 @@ def task_facts(page: Page, task: views_sending.TaskRow) -> list[tuple[str, str |
     return [
         ("id", f"{task.id}"),
         ("state", joined([page.state(task.state), page.words.sentence(task.reason)])),
+        ("channel", page.words.channel(task.channel)),
         ("member", task.member),
+        ("to_userid", task.to_userid),
+        ("card_no", f"{task.card_no}" if task.card_no else None),
         ("size", f"{task.size}"),
         *(
             (key, page.at(at, seconds=True) if at is not None else None)

@@ -165,6 +165,7 @@ SENTENCES: dict[str, str] = {
     "{step}: task {task} failed: {reason}": "{step}:任务 {task} 失败:{reason}",
     "{step}: task {task} needs an operator: {reason}": "{step}:任务 {task} 需人工处理:{reason}",
     "{step} was sent": "{step} 已发送",
+    "{step} was done by the member": "{step} 成员已处理",
     "tags written to WeCom: {tags}": "已写入企业微信标签:{tags}",
     "tags wait to be written to WeCom: {tags}": "待写入企业微信标签:{tags}",
     "tags could not be written: {tags}: {reason}": "标签写入失败:{tags}:{reason}",

@@ -11,6 +11,6 @@ PUSH_OPEN = ("due", "waiting", "planned", "requested", "confirmed")
 PUSH_FINAL = ("sent", "failed", "skipped", "expired", "cancelled")
 DISPATCH = (
     "planned", "sending", "requested", "confirmed", "settled", "failed", "uncertain", "stopping", "cancelling",
-    "rereading", "cancelled", "needs_operator",
+    "rereading", "cancelled", "needs_operator", "handing", "unsure", "handed",
 )  # fmt: skip
 INBOX = ("new", "done", "set_aside")

@@ -265,10 +265,10 @@ def _of_entry(entry: Entry, detail: dict[str, Any], program: Program, sent: set[
 
 def _of_tasks(tasks: dict[int, TaskRow], pushes: Iterable[PushRow]) -> Iterator[Event]:
     for task in tasks.values():
-        facts = {"task": task.id, "member": task.member, "size": task.size}
+        facts = {"task": task.id, "member": task.to_userid or task.member, "size": task.size}
         if task.requested_at is not None:
             yield Event(task.requested_at, "task created", task.step, None, facts)
-        if task.stop_at is not None:
+        if task.stop_at is not None and task.to_userid is None:  # a card goes on with those who stay in it
             yield Event(task.stop_at, "task stopped", task.step, None, facts)
         if task.confirmed_at is not None:
             yield Event(task.confirmed_at, "task confirmed", task.step, None, facts)
@@ -276,7 +276,9 @@ def _of_tasks(tasks: dict[int, TaskRow], pushes: Iterable[PushRow]) -> Iterator[
             yield Event(task.settled_at, f"task {task.state}", task.step, task.reason, facts)
     for push in pushes:
         if push.sent_at is not None:
-            yield Event(push.sent_at, "sent", push.step, push.reason, {"mark": push.mark} if push.mark else {})
+            facts = {"mark": push.mark} if push.mark else {}
+            what = "done" if push.channel in ("remind", "call") else "sent"
+            yield Event(push.sent_at, what, push.step, push.reason, facts)
 
 
 def _of_tags(tags: Iterable[TagWrite]) -> Iterator[Event]:

@@ -204,6 +204,11 @@ def _sent(page: Page, told: Story, event: Event) -> str:
     return f"{said} ({page.words.sentence(mark)})" if mark else said
 
 
+def _done(page: Page, told: Story, event: Event) -> str:
+    said = page.words.say("{step} was done by the member", step=_label(page, told, event))
+    return f"{said}: {page.words.sentence(event.reason)}" if event.reason else said
+
+
 def _ended(page: Page, told: Story, event: Event) -> str:
     words, state = page.words, str(event.detail.get("state") or "")
     why = words.sentence(event.reason)
@@ -241,6 +246,7 @@ _SAID: dict[str, Callable[[Page, Story, Event], str]] = {
     "task failed": _with_step("{step}: task {task} failed: {reason}"),
     "task needs_operator": _with_step("{step}: task {task} needs an operator: {reason}"),
     "sent": _sent,
+    "done": _done,
     "tags": _tags,
     "ended": _ended,
     "note": _note,

@@ -26,6 +26,7 @@ LIST = (
     Column("confirmed_at", "instant"), Column("expires_at", "instant"), Column("version", "number", wide=True),
     Column("channel", "channel", wide=True), Column("requested_at", "instant", wide=True),
     Column("settled_at", "instant", wide=True), Column("act_at", "instant", wide=True), Column("msgid", wide=True),
+    Column("to_userid", wide=True), Column("card_no", "number", wide=True),
     Column("attempts", "number", wide=True), Column("reissue_of", "number", wide=True),
     Column("nags", "number", wide=True), Column("nag_at", "instant", wide=True),
 )  # fmt: skip

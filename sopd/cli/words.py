@@ -21,6 +21,7 @@ HEADINGS: dict[str, str] = {
     "expires_at": "过期时间", "plan_at": "计划时间", "parked_at": "搁置时间", "waits_until": "等待至",
     "until_at": "等待至", "task": "任务", "task_state": "任务状态", "task_at": "下发时间", "mark": "标记",
     "size": "客户数", "send_at": "下发时间", "requested_at": "创建时间", "confirmed_at": "确认时间",
+    "to_userid": "接收成员", "card_no": "第几张卡片",
     "act_at": "下次处理", "nags": "已提醒次数", "nag_at": "下次提醒", "by": "操作人",
     "attempts": "尝试次数", "reissue_of": "原任务", "event": "事件", "change_type": "变更类型", "fast": "加急",
     "received_at": "接收时间", "happened_at": "发生时间", "times": "次数", "handled_at": "处理时间",
@@ -53,6 +54,8 @@ STATES: dict[str, str] = {
     # a task
     "sending": "下发中", "settled": "已完结", "uncertain": "待核实", "stopping": "停止中", "cancelling": "撤回中",
     "rereading": "结果核对中", "needs_operator": "需人工处理",
+    # a card
+    "handing": "卡片发送中", "unsure": "卡片待核实", "handed": "卡片待处理",
     # the rest
     "new": "待处理", "done": "已处理", "set_aside": "已搁置", "active": "正常", "half": "待客户确认",
     "event": "行为事件", "reply": "客户回复", "message": "成员消息",

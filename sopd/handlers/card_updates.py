@@ -15,8 +15,9 @@ from functools import partial
 from machines.calendar import Instant
 from machines.cards import CANCELLED, FINAL, HANDED, HANDING, SETTLED, UNSURE, DoubtOver, may_repeat
 from machines.events import Doubtful, Emptied, ExpireDue, PushCancelled, PushEvent, PushReturned, TaskRefused
-from machines.reasons import ENROLLMENT_ENDED, MUTED, SOP_PAUSED
+from machines.reasons import ENROLLMENT_ENDED, MUTED, OPERATOR, SOP_PAUSED
 from machines.sop import Program
+from sopd.errors import Refused
 from sopd.handlers import card_requests, card_words, cards, refusals
 from sopd.handlers.app import App
 from sopd.handlers.card_requests import LEASE_MS, MOST_CARDS, Request
@@ -99,6 +100,23 @@ def _look(app: App, claims: Mapping[int, int], ids: Sequence[int]) -> Due:
         follow(tx, app, happened + cards.settle_for_order(tx, [card for card in found if card.alert]))
         requests = card_requests.hand_over(tx, app, again) if again else []
         return Due(requests, _updates(tx, app, [card for card in found if card not in again], programs))
+
+
+def withdraw(tx: Transaction, app: App, dispatch_id: int) -> tuple[str, int]:
+    """An operator takes a card back that is out; its runs are locked. Returns its state and how many it was for.
+
+    Raises Refused while nobody knows whether the member has it.
+    """
+    card = cards.lock(tx, [dispatch_id])[0]
+    if card.state != HANDED:
+        raise Refused(f"card {dispatch_id} is being handed over, or WeCom's answer was lost", "try again in a while")
+    inside = task_queries.inside(tx, [dispatch_id])
+    card.hear(Emptied(), tx.now)
+    card.reason = OPERATOR
+    cards.save(tx, [card])
+    follow(tx, app, cards.tell(tx, [Word(one, PushCancelled(OPERATOR)) for one in inside]))
+    tx.after_commit(partial(app.ring, "cards"))
+    return card.state, len(inside)
 
 
 # -- what has become of it ---------------------------------------------------------------------------------------------

@@ -2,19 +2,20 @@
 
 What nobody was asked for yet ends at once. A task that a member has is cancelled in WeCom by the collector and read
 twice before its pushes are told; had the member confirmed before, they are sent. One that may exist is cancelled as
-soon as that is known.
+soon as that is known. A card is ours: it is closed at once, and looks so at its member.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from machines.cards import OUT
 from machines.dispatch.life import CONFIRMED, FINAL, NEEDS_OPERATOR, PLANNED
 from machines.events import StopWanted
 from machines.reasons import OPERATOR
 from sopd.commands import CancelDispatch
 from sopd.errors import NotFound, Refused
-from sopd.handlers import dispatches, task_pushes
+from sopd.handlers import card_updates, dispatches, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.dispatches import Task
 from sopd.store import Transaction
@@ -22,7 +23,6 @@ from sopd.store.queries import audit
 from sopd.store.queries import dispatches as queries
 
 _OVER = (*FINAL, CONFIRMED)
-_STOPPABLE = "mass_send"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ def _cancel(tx: Transaction, app: App, command: CancelDispatch) -> Withdrawn | N
     if task is None:
         raise NotFound(f"there is no task {command.dispatch_id}", "`sopd dispatch list` shows them")
     _refuse(task)
+    if task.state in OUT:
+        audit.write(tx, command.who, "dispatch cancel", str(task.row.id))
+        return Withdrawn(*card_updates.withdraw(tx, app, task.row.id))
     inside = queries.inside(tx, [task.row.id])
     if any(one.enrollment_id not in runs for one in inside):
         return None
@@ -66,8 +69,6 @@ def _cancel(tx: Transaction, app: App, command: CancelDispatch) -> Withdrawn | N
 
 def _refuse(task: Task) -> None:
     name = f"task {task.row.id}"
-    if task.row.channel != _STOPPABLE:
-        raise Refused(f"{name} is a card, and nobody was asked to send anything", "mark it as done, or let it expire")
     if task.state in _OVER:
         raise Refused(f"{name} is {task.state}: nothing in it can be stopped any more")
     if task.state == NEEDS_OPERATOR:

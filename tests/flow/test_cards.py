@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sopd.commands import EndEnrollments, MuteCustomer, StopSop
-from sopd.handlers import customers, endings, sops
+from sopd.commands import CancelDispatch, EndEnrollments, MuteCustomer, RetryPushes, StopSop
+from sopd.handlers import customers, endings, retries, sops, withdrawals
 from sopd.sandbox.config import SandboxConfig
 from sopd.store import Store
 from tests.support.desk_of_cards import CALL, HANDED_AT, REMIND, CardDesk
@@ -304,6 +304,28 @@ def test_whatever_ends_a_run_closes_its_card(store: Store, end: Any, reason: str
     desk.run_for(minutes=1)
 
     assert (desk.push("wmMei"), desk.cards[0].replaced) == (("cancelled", reason), "已无需处理")
+
+
+def test_an_operator_takes_a_card_back_and_the_run_goes_on(store: Store) -> None:
+    desk = desk_with(store, "wmMei")
+    done = withdrawals.cancel(desk.app, CancelDispatch(1, WHO))
+    desk.settle()
+
+    assert (done.state, done.pushes) == ("cancelled", 1)
+    assert (desk.push("wmMei"), desk.cards[0].replaced) == (("cancelled", "by operator"), "已无需处理")
+    desk.run_until(at("2026-03-11 10:01"))
+    assert desk.push("wmMei", "second")[0] == "requested"
+
+
+def test_an_expired_card_can_be_tried_again(store: Store) -> None:
+    desk = desk_with(store, "wmMei")
+    desk.run_until(at("2026-03-05 09:00"))
+    push_id = desk.rows("select id from push")[0][0]
+
+    assert retries.retry(desk.app, RetryPushes((push_id,), WHO)) == [retries.Retried(push_id, "")]
+    desk.run_for(minutes=5)
+    desk.presses("done")
+    assert (len(desk.cards), desk.push("wmMei")) == (2, ("sent", None))
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------

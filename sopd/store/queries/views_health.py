@@ -151,7 +151,7 @@ class Doubtful(NamedTuple):
 
 
 def doubtful_tasks(tx: Transaction, state: str, limit: int) -> list[Doubtful]:
-    """Tasks in `needs_operator` or `uncertain`, the oldest first."""
+    """Tasks in `needs_operator`, or in doubt (`uncertain`; of cards `unsure`), the oldest first."""
     rows = tx.rows(
         "select d.id, s.key, d.step_id, m.userid, d.size, d.reason, coalesce(d.attempted_at, d.send_at) from dispatch d"
         " join sop s on s.id = d.sop_id join member m on m.id = d.member_id where d.state = ? order by d.id limit ?",

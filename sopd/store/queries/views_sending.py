@@ -166,13 +166,15 @@ class TaskRow(NamedTuple):
     version_id: int
     nags: int
     nag_at: int | None
+    to_userid: str | None
+    card_no: int
 
 
 _TASK = (
     "select d.id, s.key, v.number, d.step_id, d.channel, m.userid, d.size, d.state, d.reason, d.send_at, d.slot_at,"
     " d.expires_at, d.requested_at, d.confirmed_at, d.settled_at, d.act_at, d.msgid, d.attempts, d.attempted_at,"
-    " d.stop_at, d.reissue_of, d.polls, d.memory, d.sop_id, d.version_id, d.nags, d.nag_at"
-    " from dispatch d join sop s on s.id = d.sop_id join sop_version v on v.id = d.version_id"
+    " d.stop_at, d.reissue_of, d.polls, d.memory, d.sop_id, d.version_id, d.nags, d.nag_at, d.to_userid,"
+    " d.card_no from dispatch d join sop s on s.id = d.sop_id join sop_version v on v.id = d.version_id"
     " join member m on m.id = d.member_id"
 )
 
