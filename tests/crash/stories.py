@@ -68,6 +68,23 @@ steps:
 early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}]}}
 normal_end: {{add_tags: [{COLD}]}}
 """
+LATER = f"""
+sop: later
+title: 半小时后
+kind: nurture
+entry: {{when: {{all: [{{added: {{older_than: 30m}}}}, {{not: {{tag: [{COLD}]}}}}]}}}}
+steps:
+  - {{id: news, day: 0, at: "10:10", by: mass_send, text: 新品}}
+early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}], set: {{bought: true}}, flow_to: again}}
+normal_end: {{add_tags: [{COLD}]}}
+"""
+AGAIN = """
+sop: again
+title: 复购
+kind: nurture
+steps:
+  - {id: thanks, day: 1, at: "10:10", by: mass_send, text: 谢谢}
+"""
 
 
 @dataclass(frozen=True)
@@ -281,4 +298,22 @@ READING = _day(
 )
 """Callbacks are lost and everybody is read; the library loses a tag."""
 
-STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING)
+NURTURING = _day(
+    "nurturing",
+    "2026-03-03 12:00",
+    (
+        *_adds("2026-03-02 09:05", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 09:20", "bob", "wm3"),
+        _tags("2026-03-02 09:10", "alice", "wm2", COLD),
+        _tags("2026-03-02 10:13", "alice", "wm1", BOUGHT),
+    ),
+    AGAIN,
+    orders=(
+        _order("2026-03-02 09:39", "apply later", lambda app: sops.apply(app, ApplySop("later.yaml", LATER, WHO))),
+        _order("2026-03-02 09:40", "start later", lambda app: sops.start(app, StartSop("later", WHO))),
+    ),
+    habits=(Habit("alice", "新品", NEVER),),
+)
+"""One is let in at the start, one by the time that passed, one not at all; one flows on while the task is out."""
+
+STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING)
