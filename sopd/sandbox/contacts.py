@@ -79,8 +79,11 @@ class Contacts(Ground):
         self.emit_contact("del_external_contact", relation, now=now)
 
     def transfer(self, handover: str, takeover: str, customer: str, *, now: Instant) -> Relation:
-        """A customer goes from one member to another and does not refuse (WeCom 7); the new or existing relation."""
-        old, taker = self._present(handover, customer), self.member(takeover)
+        """A customer goes from one member to another and does not refuse (WeCom 7); the new or existing relation.
+
+        Of a member who has left the app's sight nobody is told that the old relation ended.
+        """
+        old, taker = self._present(handover, customer), self._taker(handover, takeover)
         self._end(old, "transfer", now)
         self.emit_contact("del_external_contact", old, ("Source", "DELETE_BY_TRANSFER"), now=now)
         known = self.relations.get((taker.userid, customer))
@@ -93,6 +96,19 @@ class Contacts(Ground):
         self.emit_contact("add_external_contact", new, now=now)
         return new
 
+    def transfer_refused(
+        self, handover: str, takeover: str, customer: str, *, now: Instant, reason: str = "customer_refused"
+    ) -> None:
+        """The customer does not want to go, or the taker has too many: the old relation stays (WeCom 3.1, 7).
+
+        reason: customer_refused | customer_limit_exceed.
+        """
+        if reason not in ("customer_refused", "customer_limit_exceed"):
+            raise ImpossibleDeed(f"no transfer fails for {reason!r}", "customer_refused or customer_limit_exceed")
+        kept, taker = self._present(handover, customer), self._taker(handover, takeover)
+        told = (("ChangeType", "transfer_fail"), ("UserID", taker.userid), ("ExternalUserID", kept.customer))
+        self.emit("change_external_contact", *told, ("FailReason", reason), now=now)
+
     def chat(self, member: str, customer: str, *, now: Instant) -> None:
         """The two write to each other: a pending welcome is too late (41051). No callback exists for it."""
         relation = self._present(member, customer)
@@ -104,6 +120,12 @@ class Contacts(Ground):
         relation = self._present(member, customer)
         relation.remark = remark
         self.emit_contact("edit_external_contact", relation, now=now)
+
+    def _taker(self, handover: str, takeover: str) -> Member:
+        taker = self.member(takeover)
+        if taker.userid == self.member(handover).userid or not taker.is_visible:
+            raise ImpossibleDeed(f"{takeover} cannot take over", "another active member whom the app sees")
+        return taker
 
     def _present(self, member: str, customer: str) -> Relation:
         relation = self.relations.get((self.member(member).userid, customer))

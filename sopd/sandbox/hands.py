@@ -22,6 +22,7 @@ DEEDS: Mapping[str, Callable[..., object]] = {
     "customer_delete": World.customer_deletes,
     "member_delete": World.member_deletes,
     "transfer": World.transfer,
+    "refuse_transfer": World.transfer_refused,
     "chat": World.chat,
     "remark": World.member_remarks,
     "make_tag": World.admin_makes_tag,

@@ -148,6 +148,8 @@ def test_members_outside_the_scope_raise_no_events() -> None:
         lambda world: world.customer_deletes("bob", "wm1", now=NEW_YEAR),
         lambda world: world.member_confirms("msgX", "alice", now=NEW_YEAR),
         lambda world: world.hire("Alice"),
+        lambda world: world.transfer("alice", "alice", "wm1", now=NEW_YEAR),
+        lambda world: world.transfer_refused("alice", "bob", "wm1", now=NEW_YEAR, reason="no time"),
     ],
 )
 def test_impossible_deeds_change_nothing(deed: Any) -> None:
@@ -159,6 +161,41 @@ def test_impossible_deeds_change_nothing(deed: Any) -> None:
         deed(caller.world)
 
     assert (caller.world.census(), caller.world.account()) == before
+
+
+def test_a_refused_transfer_names_the_taker_and_changes_nothing() -> None:
+    caller = Caller()
+    world, now = caller.world, caller.now
+    caller.add("alice", "wm1")
+    world.transfer_refused("alice", "bob", "wm1", now=now)
+
+    assert _changes(caller)[-1] == {
+        "ChangeType": "transfer_fail", "UserID": "bob", "ExternalUserID": "wm1", "FailReason": "customer_refused"
+    }  # fmt: skip
+    assert world.relations["alice", "wm1"].is_open and ("bob", "wm1") not in world.relations
+
+
+def test_a_transfer_to_a_friend_is_told_to_the_first_member_only() -> None:
+    caller = Caller()
+    caller.add("alice", "wm1")
+    caller.add("bob", "wm1")
+    _changes(caller)
+    caller.world.transfer("alice", "bob", "wm1", now=caller.now)
+
+    assert [(one["ChangeType"], one["UserID"]) for one in _changes(caller)] == [
+        ("del_external_contact", "alice")
+    ]
+    assert caller.world.relations["bob", "wm1"].add_way == 1
+
+
+def test_of_a_member_who_has_left_only_the_taker_is_told() -> None:
+    caller = Caller()
+    caller.add("alice", "wm1")
+    _changes(caller)
+    caller.world.members["alice"].status = 5
+    caller.world.transfer("alice", "bob", "wm1", now=caller.now)
+
+    assert [(one["ChangeType"], one["UserID"]) for one in _changes(caller)] == [("add_external_contact", "bob")]
 
 
 def test_pads_of_every_length_are_sent_and_nonces_vary() -> None:
