@@ -97,8 +97,8 @@ def enter(hand: Hand, page: list[Entrant], channel: str, add_way: int) -> None:
         due = f"{_DATE.replace('e.anchor_at', 'r.began_at')} + {_DAY} * {STEPS['guide']}"
         entered = hand.rows(
             "insert into enrollment (sop_id, version_id, subject_id, run_no, customer_id, relation_id, member_id,"
-            " state, anchor_at, entered_at, cause, chain, after_signal, anchor_moves_ms, waits_reply, due_at, mass_at, hop,"
-            " rev)"
+            " state, anchor_at, entered_at, cause, chain, after_signal, anchor_moves_ms, waits_reply, due_at, mass_at,"
+            " hop, rev)"
             " select 1, 1, r.id, 1, r.customer_id, r.id, r.member_id, 'enrolled', r.began_at, r.began_at, 'added',"
             f" '[1]', 0, 0, false, {due}, {due}, 0, 0 from relation r where r.id in (select id from {ids.sql} g)"
             " on conflict do nothing returning id",

@@ -104,7 +104,7 @@ def test_what_waits_for_a_person_is_wrong_and_says_what_to_do(
 
 def test_what_passes_by_itself_is_a_note(shell: Shell, store: Store) -> None:
     store.set_clock(T0)
-    add(store, WecomWindow, path="/cgi-bin/externalcontact/get", until_at=T0 + MINUTE, reason="45033", first_at=T0)
+    add(store, WecomWindow, path="/cgi-bin/externalcontact/get", until_at=T0 + MINUTE, reason="45033")
     dispatch(store, "uncertain", act_at=T0 + MINUTE)
     add(store, Outbox, kind="mark_tag", state="failed", reason="40068", done_at=T0, payload="{}", act_at=None)
     befriend(store, "bob")
