@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sopd.sandbox.config import SandboxConfig
 
 BOUGHT = "结果/已下单"
-CALLBACK = "http://127.0.0.1:8080/wecom/callback"
+CALLBACK_PATH = "/wecom/callback"
+CALLBACK = f"http://127.0.0.1:8080{CALLBACK_PATH}"
 
 
 @click.command(
@@ -24,6 +25,7 @@ CALLBACK = "http://127.0.0.1:8080/wecom/callback"
     examples="""
     sopd sandbox
     sopd sandbox --members alice,bob --customers-per-day 200 --faults
+    sopd sandbox --api-token "$(sopd token create people --scope events:write --scope messages:write)"
     curl -X POST localhost:8900/sandbox/people/add -d '{"member": "alice", "customer": "wmTRY1"}'
     """,
 )
@@ -36,10 +38,14 @@ CALLBACK = "http://127.0.0.1:8080/wecom/callback"
     "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="On loopback; 0: a free one."
 )
 @click.option("--callback", default=CALLBACK, show_default=True, help="Where your daemon's callback listens.")
+@click.option(
+    "--api-token", metavar="TOKEN", help="Report chats and orders to your daemon's API with this token."
+)
 @click.option("--faults", is_flag=True, help="Let some calls fail, as WeCom's do on a bad day.")
 @pass_desk
 def sandbox(
-    desk: Desk, members: str, customers_per_day: int, seed: str, port: int, callback: str, faults: bool
+    desk: Desk, members: str, customers_per_day: int, seed: str, port: int, callback: str, api_token: str | None,
+    faults: bool,
 ) -> None:
     """Imitate WeCom in the foreground, with people who add, tag, buy, delete and confirm, until Ctrl-C.
 
@@ -49,7 +55,7 @@ def sandbox(
     from sopd.sandbox.config import SandboxConfig
     from sopd.sandbox.faults import BAD_DAY, Faults
     from sopd.sandbox.people import Plan, Population
-    from sopd.sandbox.server import serve
+    from sopd.sandbox.server import CompanyDoor, serve
     from sopd.sandbox.world import World
 
     log.configure("debug" if desk.debug else "error")
@@ -61,7 +67,10 @@ def sandbox(
     for name in tags_of_examples():
         world.stock_tag(name, now=now)
     population = Population(world, Plan(members=userids, customers_per_day=customers_per_day, bought_tag=BOUGHT))
-    server = serve(world, population, callback, port=port, faults=Faults(seed, BAD_DAY if faults else ()))
+    company = CompanyDoor(callback.removesuffix(CALLBACK_PATH), api_token) if api_token else None
+    server = serve(
+        world, population, callback, port=port, faults=Faults(seed, BAD_DAY if faults else ()), company=company
+    )
     click.echo(settings_for(world.config, server.url))
     click.echo(f"listening on {server.url}; what you can do: GET {server.url}/sandbox/people", err=True)
     server.run()

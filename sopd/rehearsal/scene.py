@@ -12,16 +12,16 @@ from pathlib import Path
 from machines.calendar import DAY_MS, Instant
 from machines.sop import tag_names
 from sopd import bootstrap, config, pace
-from sopd.commands import ApplySop, StartSop
+from sopd.commands import ApplySop, CreateToken, StartSop
 from sopd.definitions import parse_sop, read
-from sopd.handlers import sops
+from sopd.handlers import sops, tokens
 from sopd.rehearsal.process import DaemonProcess
 from sopd.sandbox.clock import CoordinatedClock
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults, Rate
 from sopd.sandbox.letters import PostHabits
 from sopd.sandbox.people import Plan, Population
-from sopd.sandbox.server import SandboxServer, serve
+from sopd.sandbox.server import CompanyDoor, SandboxServer, serve
 from sopd.sandbox.world import World
 from sopd.store import Store
 from sopd.store.migrate import migrate
@@ -56,6 +56,7 @@ class Scene:
         self._stock_tags()
         self._port = _free_port()
         url = f"http://127.0.0.1:{self._port}"
+        self._company = CompanyDoor(url)
         self.sandbox: SandboxServer = serve(
             self.world,
             self.population,
@@ -63,6 +64,7 @@ class Scene:
             faults=Faults(options.seed, options.rates),
             coordinated=True,
             until=options.began_at + options.days * DAY_MS,
+            company=self._company,
         )
         self.config = folder / "sopd.toml"
         self.config.write_text(self._settings_text(), encoding="utf-8")
@@ -77,6 +79,7 @@ class Scene:
         self.sandbox.start()
         app = bootstrap.build_app(self.settings, self.store)
         try:
+            self._company.token = tokens.create(app, CreateToken(WHO, ("events:write", "messages:write"), WHO))
             for path in self.options.sops:
                 applied = sops.apply(app, ApplySop(path.name, path.read_text(encoding="utf-8"), WHO))
                 sops.start(app, StartSop(applied.key, WHO))

@@ -109,11 +109,21 @@ class Contacts(Ground):
         told = (("ChangeType", "transfer_fail"), ("UserID", taker.userid), ("ExternalUserID", kept.customer))
         self.emit("change_external_contact", *told, ("FailReason", reason), now=now)
 
-    def chat(self, member: str, customer: str, *, now: Instant) -> None:
-        """The two write to each other: a pending welcome is too late (41051). No callback exists for it."""
+    def chat(self, member: str, customer: str, *, now: Instant, text: str = "", by_member: bool = False) -> None:
+        """One writes to the other: a pending welcome is too late (41051). No callback exists for it (WeCom 6).
+
+        The message archive has it, as a record that its puller brings to the company.
+        """
         relation = self._present(member, customer)
         relation.chatting = True
         relation.last_chat_at = now
+        writer, reader = relation.pair if by_member else relation.pair[::-1]
+        nth = self.ordinal("message of", *relation.pair)
+        record = {
+            "msgid": f"{relation.member}/{relation.customer}/{nth}_external", "action": "send", "from": writer,
+            "tolist": [reader], "roomid": "", "msgtime": now, "msgtype": "text", "text": {"content": text},
+        }  # fmt: skip
+        self.tidings.tell("messages", record, now)
 
     def member_remarks(self, member: str, customer: str, remark: str, *, now: Instant) -> None:
         """The member edits the remark in the client: an edit event like any other."""

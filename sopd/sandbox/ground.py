@@ -28,6 +28,7 @@ from sopd.sandbox.records import (
     WelcomeCode,
 )
 from sopd.sandbox.refusals import ImpossibleDeed
+from sopd.sandbox.tidings import Tidings
 
 # What an event carries and is not told apart by: chances must not hang on it.
 _SECRET = ("WelcomeCode", "State", "ResponseCode")
@@ -64,6 +65,8 @@ class Ground:
         #: Cards by task id and member, and the codes by which they can be changed.
         self.cards: dict[Pair, Card] = {}
         self.response_codes: dict[str, ResponseCode] = {}
+        #: What people say and do, for the company's own systems to report.
+        self.tidings = Tidings()
         self._ordinals: Counter[tuple[object, ...]] = Counter()
 
     def ordinal(self, *key: object) -> int:

@@ -24,6 +24,7 @@ DEEDS: Mapping[str, Callable[..., object]] = {
     "transfer": World.transfer,
     "refuse_transfer": World.transfer_refused,
     "chat": World.chat,
+    "do": World.customer_does,
     "remark": World.member_remarks,
     "make_tag": World.admin_makes_tag,
     "rename_tag": World.admin_renames_tag,
@@ -69,6 +70,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return type(value) is kind
     if value is None:
         return type(None) in get_args(kind)
+    if get_origin(kind) is Mapping:
+        return isinstance(value, dict)
     if get_origin(kind) is UnionType:
         return any(_fits(value, one) for one in get_args(kind))
     return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,13 +1,15 @@
 """A population that lives by itself: customers who come, buy and leave, members who tag, confirm or stay silent.
 
 Every choice and every hour hangs on (seed, person, ordinal) alone, so two engines with the same seed meet the same
-people (SPEC 14). Only confirmations follow the engine: a member's n-th task is confirmed a fixed delay after it was
-created. The runner calls `act` whenever `next_at` has come; nothing here reads a clock.
+people (SPEC 14). Only confirmations and answers follow the engine: a member's n-th task is confirmed a fixed delay
+after it was created, and who gets a message may answer it. The runner calls `act` whenever `next_at` has come; nothing
+here reads a clock.
 """
 
 from __future__ import annotations
 
 import heapq
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from itertools import islice
 
 from machines.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Instant
 from sopd.sandbox import chance
+from sopd.sandbox.doings import Doing, idle_doings, order, phrase
 from sopd.sandbox.records import Card, MassSend
 from sopd.sandbox.refusals import ImpossibleDeed
 from sopd.sandbox.world import World
@@ -22,6 +25,7 @@ from sopd.sandbox.world import World
 _FAMILY = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 _GIVEN = ("小雨", "佳", "明", "子涵", "丽", "建国", "欣怡", "浩然", "芳", "伟", "思远", "静")
 _SHANGHAI_MS = 8 * HOUR_MS
+SENT = 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class Plan:
     customer_deletes: float = 0.08
     returns: float = 0.2
     member_deletes: float = 0.02
+    #: Outside of WeCom: reads an article, opens the shop, asks for a product. Who buys has ordered before.
+    reads: float = 0.15
+    visits: float = 0.15
+    discusses: float = 0.15
     handed_over: float = 0.0
     #: Latest day after the add on which a customer buys, is tagged or leaves.
     within_days: int = 25
@@ -53,6 +61,8 @@ class Plan:
     #: Per task: never confirmed, or confirmed only after 2 to 30 hours instead of within 2 to 90 minutes.
     silent: float = 0.1
     slow: float = 0.2
+    #: Per message that a customer gets: answers it within the hour.
+    answers: float = 0.1
     #: Per card: put off once before it is done; per phone task: nobody answers.
     puts_off: float = 0.15
     unanswered: float = 0.3
@@ -146,6 +156,9 @@ class Population:
         if self._happens(plan.chats, customer, "chats"):
             self._intend_later(added_at, (MINUTE_MS, HOUR_MS), "chat", member, customer)
         self._imagine_tags(customer, member, added_at)
+        odds = {"reads": plan.reads, "visits": plan.visits, "discusses": plan.discusses}
+        for doing in idle_doings(self.world.seed, customer, added_at, **odds):
+            self._intend_doing(member, customer, doing)
         self._imagine_partings(customer, member, added_at)
         others = [userid for userid in plan.members if userid != member]
         if others and self._happens(plan.second_member, customer, "second"):
@@ -158,7 +171,9 @@ class Population:
     def _imagine_tags(self, customer: str, member: str, added_at: Instant) -> None:
         plan = self.plan
         if self._happens(plan.buys, customer, "buys"):
-            self._intend_later(added_at, self._lifetime(), "tag", member, customer, plan.bought_tag)
+            bought_at = self._intend_later(added_at, self._lifetime(), "tag", member, customer, plan.bought_tag)
+            ordered_at = bought_at - self._between(MINUTE_MS, HOUR_MS, customer, "ordered")
+            self._intend_doing(member, customer, order(self.world.seed, customer, max(ordered_at, added_at)))
         if plan.other_tags and self._happens(plan.tagged, customer, "tagged"):
             path = chance.choose(plan.other_tags, self.world.seed, customer, "tag")
             tagged_at = self._intend_later(added_at, (10 * MINUTE_MS, 10 * DAY_MS), "tag", member, customer, path)
@@ -229,13 +244,16 @@ class Population:
             "add": lambda e: self._add(e, half=False),
             "half_add": lambda e: self._add(e, half=True),
             "confirm_half": lambda e: world.confirm_half(e.member, e.customer, now=e.at),
-            "chat": lambda e: world.chat(e.member, e.customer, now=e.at),
+            "chat": lambda e: world.chat(
+                e.member, e.customer, now=e.at, text=e.detail or phrase(world.seed, e.customer)
+            ),
+            "do": self._do,
             "tag": lambda e: world.member_tags(e.member, e.customer, e.detail, now=e.at),
             "untag": lambda e: world.member_untags(e.member, e.customer, e.detail, now=e.at),
             "customer_delete": lambda e: world.customer_deletes(e.member, e.customer, now=e.at),
             "member_delete": lambda e: world.member_deletes(e.member, e.customer, now=e.at),
             "transfer": lambda e: world.transfer(e.member, e.detail, e.customer, now=e.at),
-            "confirm": lambda e: world.member_confirms(e.detail, e.member, now=e.at),
+            "confirm": self._confirm,
             "own_send": self._own_send,
             **dict.fromkeys(("done", "later", "reached", "not_reached"), self._click),
         }
@@ -246,6 +264,21 @@ class Population:
         self.world.customer_adds(
             errand.member, customer, now=errand.at, state=errand.detail, add_way=1, half=half, name=name
         )
+
+    def _do(self, errand: Errand) -> None:
+        told = json.loads(errand.detail)
+        self.world.customer_does(errand.customer, told["name"], now=errand.at, properties=told["properties"])
+
+    def _confirm(self, errand: Errand) -> None:
+        """The member sends; some of those who get it answer within the hour."""
+        self.world.member_confirms(errand.detail, errand.member, now=errand.at)
+        for one in self.world.tasks[errand.detail].assignments[errand.member].recipients.values():
+            nth = self.world.ordinal("answer of", one.customer) if one.status == SENT else 0
+            if one.status == SENT and self._happens(self.plan.answers, one.customer, "answers", nth):
+                at = errand.at + self._between(MINUTE_MS, HOUR_MS, one.customer, "answers at", nth)
+                text = phrase(self.world.seed, one.customer, "answer", nth)
+                key = f"chat/{errand.member}/{one.customer}/{nth}"
+                heapq.heappush(self._agenda, Errand(at, key, "chat", errand.member, one.customer, text))
 
     def _own_send(self, errand: Errand) -> None:
         friends = sorted(row.customer for row in self.world.pairs_of_member[errand.member].values() if row.is_open)
@@ -258,6 +291,10 @@ class Population:
     def _intend(self, at: Instant, verb: str, member: str, customer: str = "", detail: str = "") -> Instant:
         self._agenda.append(Errand(at, f"{verb}/{member}/{customer}/{detail}", verb, member, customer, detail))
         return at
+
+    def _intend_doing(self, member: str, customer: str, doing: Doing) -> None:
+        told = json.dumps({"name": doing.name, "properties": doing.properties}, ensure_ascii=False)
+        self._intend(doing.at, "do", member, customer, told)
 
     def _intend_later(
         self, after: Instant, span: tuple[int, int], verb: str, member: str, customer: str, detail: str = ""

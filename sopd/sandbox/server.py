@@ -11,8 +11,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import FrameType
+from typing import Any
 
 import httpx
 import uvicorn
@@ -24,6 +25,7 @@ from sopd.sandbox.clock import CoordinatedClock
 from sopd.sandbox.faults import Faults
 from sopd.sandbox.people import Population
 from sopd.sandbox.stage import Stage
+from sopd.sandbox.tidings import Kind
 from sopd.sandbox.web import Web
 from sopd.sandbox.world import World
 
@@ -59,6 +61,29 @@ class CallbackDoor:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+class CompanyDoor:
+    """The daemon's API over HTTP: where a company's own systems report what people say and do (`tidings`).
+
+    `token` may be set later; until then nothing is let in, and reports wait.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.token = token
+        self._url = url
+        self._client = httpx.Client(trust_env=False, timeout=PUSH_DEADLINE_S)
+
+    def push(self, kind: Kind, bodies: list[dict[str, Any]]) -> tuple[int, Collection[int]]:
+        """POST reports of one kind; (0, ()) if there was no answer in time."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        try:
+            response = self._client.post(f"{self._url}/api/v1/{kind}", json=bodies, headers=headers)
+        except httpx.TransportError:
+            return 0, ()
+        if response.status_code != 202:
+            return response.status_code, ()
+        return 202, [int(one["index"]) for one in response.json()["refused"]]
 
 
 class SandboxServer:
@@ -149,14 +174,19 @@ def serve(
     until: Instant | None = None,
     as_json: bool = False,
     parallel: int = 8,
+    company: CompanyDoor | None = None,
 ) -> SandboxServer:
     """Put a server together; call `start()` for a thread, `run()` for the foreground.
 
     With `coordinated` time begins at the world's and jumps as the registered processes allow, at most to `until`;
-    else the host's clock is used. Port 0 takes a free one. Raises ConfigError for a host that is not loopback.
+    else the host's clock is used. Port 0 takes a free one. `company` is told what people say and do outside of WeCom.
+    Raises ConfigError for a host that is not loopback.
     """
     door = CallbackDoor(callback_url)
-    stage = Stage(world, population, deliver=door.deliver, faults=faults, as_json=as_json, parallel=parallel)
+    stage = Stage(
+        world, population, deliver=door.deliver, push=None if company is None else company.push, faults=faults,
+        as_json=as_json, parallel=parallel,
+    )  # fmt: skip
     clock: Clock = HostClock()
     if coordinated:
         clock = CoordinatedClock(world.began_at, stage.surroundings(), until=until)

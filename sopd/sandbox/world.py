@@ -10,12 +10,13 @@ from typing import Any
 
 from sopd.sandbox.cards import Cards
 from sopd.sandbox.contacts import Contacts
+from sopd.sandbox.doings import Doings
 from sopd.sandbox.records import Pair
 from sopd.sandbox.sending import Sending
 from sopd.sandbox.tagging import Tagging
 
 
-class World(Contacts, Tagging, Sending, Cards):
+class World(Contacts, Tagging, Sending, Cards, Doings):
     """One enterprise: members, customers, tags, tasks, callbacks and books."""
 
     def account(self) -> dict[Pair, dict[str, Any]]:
@@ -35,6 +36,7 @@ class World(Contacts, Tagging, Sending, Cards):
             "cards": len(self.cards),
             "messages": sum(len(page.messages) for page in self.books.pages.values()),
             "welcomes": sum(len(page.welcomes) for page in self.books.pages.values()),
+            "reports": self.tidings.taken,
             "letters_waiting": len(self.mailbox.waiting),
             "letters_lost": len(self.mailbox.lost) + len(self.mailbox.given_up),
         }

@@ -83,7 +83,7 @@ def test_everything_people_can_do_happens_and_ends() -> None:
     done = set(life.population.done)
     assert done == {
         "add", "half_add", "confirm_half", "chat", "tag", "untag", "customer_delete", "member_delete", "transfer",
-        "confirm", "own_send",
+        "confirm", "own_send", "do",
     }  # fmt: skip
     assert len(customers) == 300
     assert life.population.next_at() is None

@@ -7,24 +7,31 @@ lets people act, delivers callbacks, works every loop off, and then jumps to the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+import json
+import uuid
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from machines.calendar import Instant
 from sopd import bootstrap, config
 from sopd.actors import LOOPS
-from sopd.commands import ApplySop, StartSop
+from sopd.commands import ApplySop, CreateToken, StartSop
 from sopd.crypto import CallbackRejected
-from sopd.handlers import sops, upkeep
+from sopd.handlers import sops, tokens, upkeep
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
 from sopd.sandbox.people import Population
 from sopd.sandbox.stage import Stage
+from sopd.sandbox.tidings import Kind
 from sopd.sandbox.transport import SandboxTransport
 from sopd.sandbox.world import World
 from sopd.store import Store
+from sopd.web.api import Api
+from sopd.web.api.problems import Problem
 from sopd.wecom.callbacks import parse
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -66,12 +73,13 @@ class Rig:
         self.world = world
         self.now = start
         store.set_clock(start)
-        self.stage = Stage(world, population, deliver=self._deliver, faults=faults)
+        self.stage = Stage(world, population, deliver=self._deliver, push=self._push, faults=faults)
         self.transport = SandboxTransport(self.stage.gateway, lambda: self.now)
         self.settings = settings or settings_for(world.config)
         self.engine = bootstrap.build(self.settings, store, transport=self.transport)
         self.app = replace(self.engine.app, ring=lambda name: None)
         self.engine.ticker.app = self.app
+        self.api = Api(self.app, self.engine.activity)
         self.watch: Callable[[Rig], None] | None = None
         """Called after every instant at which something happened, e.g. to check invariants."""
         upkeep.ensure_jobs(self.app)
@@ -119,6 +127,19 @@ class Rig:
         self.store.set_clock(instant)
 
     # -- the line between the two --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _authorization(self) -> str:
+        """Of the token by which the company's own systems report what people say and do."""
+        secret = tokens.create(self.app, CreateToken(f"rig-{uuid.uuid4()}", ("events:write", "messages:write"), WHO))
+        return f"Bearer {secret}"
+
+    def _push(self, kind: Kind, bodies: list[dict[str, Any]]) -> tuple[int, Collection[int]]:
+        try:
+            status, answer = self.api.take(f"/{kind}", self._authorization, json.dumps(bodies).encode())
+        except Problem as problem:
+            return int(problem.status), ()
+        return int(status), [one["index"] for one in answer["refused"]]
 
     def _deliver(self, query: Mapping[str, str], body: bytes) -> int:
         crypto = self.engine.crypto

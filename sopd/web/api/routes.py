@@ -83,8 +83,9 @@ class Api:
         self._activity = activity
         self._gate = asyncio.Semaphore(AT_ONCE)
 
-    def take(self, intake: Intake, authorization: str | None, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
-        """Check the token, read the body, hand it over. Raises Problem. Blocks: a route calls it in a thread."""
+    def take(self, path: str, authorization: str | None, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
+        """Check the token, read the body, hand it over. Raises Problem; KeyError for a path that takes nothing."""
+        intake = {one.path: one for one in INTAKES}[path]
         self._let_in(intake, authorization)
         return self._keep(intake, body)
 
