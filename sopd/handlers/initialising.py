@@ -1,32 +1,40 @@
-"""The start of a nurture SOP: everybody there is, judged page by page, before anything fires (SPEC 4).
+"""Everybody there is, judged page by page: at the start of a nurture SOP, before anything fires (SPEC 4).
 
 `sops.start` begins the job, the loop of jobs leads it on, and so does the command line while somebody watches. A page
 is one transaction with a fixed number of statements: a crash loses it whole, and nobody enters twice. Whoever enters
 has the instant of the start as entry and anchor. What happens meanwhile lets people in, and ends runs, as ever; steps
 that fall due are laid aside until everybody has been judged and are then due again at the instant they were.
+
+A new version with another entry rule is judged of everybody as well, but lets nobody in: it only has to be known when
+time changes it next. Whoever meets it already enters at the next news that concerns it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from machines import lifecycle
+from machines.rules import needs_of
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.entries import Wish
 from sopd.store import Transaction
 from sopd.store.batch import is_poison, put_aside, reason_of
+from sopd.store.queries import flips, jobs, sops
 from sopd.store.queries import initialising as queries
-from sopd.store.queries import jobs, sops
+from sopd.store.queries.flips import FlipKey
+from sopd.store.queries.initialising import Candidate
 from sopd.store.queries.jobs import JobRow
 from sopd.store.queries.sops import SopRow
 
-KIND = "initialise"
+KIND, WATCH = "initialise", "watch"
 CAUSE = "initialised"
 PAGE = 500
 LEASE_MS = 60_000
 INITIALISING, RUNNING = "initialising", "running"
+_JUDGED_IN = {KIND: (INITIALISING,), WATCH: (RUNNING, "paused")}
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,17 @@ def begin(tx: Transaction, app: App, sop: SopRow) -> None:
     tx.after_commit(lambda: app.ring("jobs"))
 
 
+def watch_anew(tx: Transaction, app: App, sop: SopRow, before: int, after: int) -> None:
+    """In the transaction of an `apply`: see to it that what time changes in the new version's entry rule is known."""
+    old, new = app.programs.get(tx, before), app.programs.get(tx, after)
+    if (old.entry_rule, old.reenter) == (new.entry_rule, new.reenter):
+        return
+    if needs_of(old.entry_rule).time or needs_of(new.entry_rule).time:
+        jobs.end(tx, WATCH, sop.key, "applied again")
+        jobs.begin(tx, WATCH, sop.key, asdict(Memory(PAGE)), total=queries.count(tx))
+        tx.after_commit(lambda: app.ring("jobs"))
+
+
 def progress(app: App, key: str) -> Progress | None:
     """How far the SOP's initialisation has come; None if there has been none."""
     with app.store.reading() as tx:
@@ -72,7 +91,7 @@ def progress(app: App, key: str) -> Progress | None:
 
 
 def run_once(app: App) -> int:
-    """One page of the initialisation that is due longest; returns how many rows it led on, 0 if none is due.
+    """One page of what is due longest; returns how many rows it led on, 0 if none is due.
 
     A page that fails is tried again by halves, down to the one customer who is to blame and is set aside.
     """
@@ -90,14 +109,14 @@ def run_once(app: App) -> int:
 def _lead_on(app: App, taken: list[JobRow]) -> int:
     with app.store.transaction() as tx:
         sops.states(tx)  # before the job is taken, in the order of those who pause and stop SOPs
-        job = jobs.claim(tx, (KIND,), LEASE_MS)
+        job = jobs.claim(tx, (KIND, WATCH), LEASE_MS)
         if job is None:
             return 0
         taken.append(job)
         sop = sops.by_key(tx, job.key)
         assert sop is not None  # SOPs are never deleted
-        judged = _page(tx, app, job, sop) if sop.state == INITIALISING else 0
-        given_back = 0 if judged else _give_back(tx, app, sop)
+        judged = _page(tx, app, job, sop) if sop.state in _JUDGED_IN[job.kind] else 0
+        given_back = 0 if judged or job.kind == WATCH else _give_back(tx, app, sop)
         if judged or given_back:
             jobs.go_on(tx, job, judged)
         else:
@@ -111,15 +130,31 @@ def _page(tx: Transaction, app: App, job: JobRow, sop: SopRow) -> int:
     page = queries.page(tx, sop.id, memory.after, memory.size)
     if not page:
         return 0
+    inside = _watch(tx, app, sop, page) if job.kind == WATCH else _enter(tx, app, sop, page)
+    grown = Memory(min(PAGE, memory.size * 2), page[-1].customer_id, memory.entered + inside)
+    jobs.remember(tx, job, asdict(grown))
+    return len(page)
+
+
+def _enter(tx: Transaction, app: App, sop: SopRow, page: Sequence[Candidate]) -> int:
+    """Let in whom the rule holds for; returns how many. Those with a run came by news since the start."""
     wishes = [
         Wish(sop.id, one.customer_id, "own", CAUSE, entered_at=sop.started_at) for one in page if not one.has_run
     ]
     entered, happened = entries.enter(tx, app, wishes)
     follow(tx, app, happened)
-    inside = sum(one.enrollment_id is not None for one in entered)
-    grown = Memory(min(PAGE, memory.size * 2), page[-1].customer_id, memory.entered + inside)
-    jobs.remember(tx, job, asdict(grown))
-    return len(page)
+    return sum(one.enrollment_id is not None for one in entered)
+
+
+def _watch(tx: Transaction, app: App, sop: SopRow, page: Sequence[Candidate]) -> int:
+    """Note when time changes the rule for these; nobody enters."""
+    wishes = [Wish(sop.id, one.customer_id, "own", CAUSE) for one in page]
+    catalogue = app.programs.catalogue(tx)
+    if needs_of(catalogue.live[sop.id].program.entry_rule).time:
+        entries.watch(tx, entries.judge(tx, catalogue, wishes))
+    else:
+        flips.drop(tx, [FlipKey(flips.ENTRY, sop.id, one.customer_id) for one in page])
+    return 0
 
 
 def _give_back(tx: Transaction, app: App, sop: SopRow) -> int:

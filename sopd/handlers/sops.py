@@ -71,6 +71,8 @@ def apply(app: App, command: ApplySop) -> Applied:
                 return Applied(sop.key, current.number, False)
         version = queries.add_version(tx, sop, command.name, command.text, program, command.who)
         queries.use_version(tx, sop.id, version.id, written.title)
+        if sop.version_id is not None and sop.kind == "nurture" and sop.state in ("running", "paused"):
+            initialising.watch_anew(tx, app, sop, sop.version_id, version.id)
         audit.write(tx, command.who, "sop apply", sop.key, json.dumps({"version": version.number}))
         return Applied(sop.key, version.number, True)
 

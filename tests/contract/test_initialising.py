@@ -28,6 +28,7 @@ steps:
 """
 
 
+DAY = 86_400_000
 STATEMENTS_OF_A_PAGE = 20
 """BEGIN and COMMIT among them. More is no fault, but somebody should have wanted it."""
 
@@ -322,3 +323,43 @@ def test_a_stop_forgets_what_time_would_have_changed(store: Store) -> None:
     town.work()
 
     assert all_rows(store, Flip) == []
+
+
+# -- a new version with another entry rule -----------------------------------------------------------------------------
+
+
+def test_a_new_rule_is_watched_of_everybody_and_lets_nobody_in_by_itself(store: Store, paged: None) -> None:
+    older = CARE.replace("{tag: [level/vip]}", "{added: {older_than: 30d}}")
+    town = Town(store, text=older)
+    town.begin()
+    town.led_on()
+    began = town.now
+    town.go_to("2026-03-03 09:00")
+    town.apply(older.replace("30d", "2d"))
+    town.led_on()
+
+    assert {row[0] for row in all_rows(store, Flip, "at")} == {began + 2 * DAY}
+    assert town.inside() == []
+    town.go_to("2026-03-04 09:00")
+    while sweep.run_once(town.app):
+        pass
+    assert len(town.inside()) == 6
+
+
+def test_a_new_rule_that_time_does_not_change_leaves_nothing_to_wait_for(store: Store, paged: None) -> None:
+    town = Town(store, text=CARE.replace("{tag: [level/vip]}", "{added: {older_than: 30d}}"))
+    town.begin()
+    town.led_on()
+    town.apply(CARE)
+    town.led_on()
+
+    assert (all_rows(store, Flip), town.inside()) == ([], [])
+
+
+def test_a_new_version_with_the_same_rule_judges_nobody(store: Store) -> None:
+    town = Town(store, text=CARE.replace("{tag: [level/vip]}", "{added: {older_than: 30d}}"))
+    town.begin()
+    town.led_on()
+    town.apply(CARE.replace("{tag: [level/vip]}", "{added: {older_than: 30d}}").replace("text: one", "text: uno"))
+
+    assert town.led_on() == 0
