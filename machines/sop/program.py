@@ -71,7 +71,7 @@ class ProgramStep:
     only_if: Rule | None
     moment: Moment
     on_reply: ReplyActions | None
-    written: Step
+    written: Step = field(hash=False)  # it may hold mappings
 
     @property
     def text(self) -> str:

@@ -269,6 +269,7 @@ def test_answers_to_a_step_act_by_every_keyword_found_and_as_answers() -> None:
     anything = EndActions(remove_tags=("id-silent",))
     assert rules.to("价格? PRICE?") == (("价格", "Price"), (price, asked, anything))
     assert rules.to("好的") == ((), (anything,))
+    assert hash(program.steps[0]) == hash(program.steps[0])
 
 
 def test_program_is_bound_to_tag_ids() -> None:
