@@ -16,11 +16,12 @@ from functools import partial
 from machines.calendar import Instant
 from machines.cards import CANCELLED, NEEDS_OPERATOR, CardAnswered, CardOutcome, CardPutOff, next_morning
 from machines.events import ResultSent
+from machines.facts import Dependencies
 from machines.reasons import PUT_OFF
 from sopd.handlers import cards
 from sopd.handlers.app import App
 from sopd.handlers.cards import Card, Word
-from sopd.handlers.happened import Consequences
+from sopd.handlers.happened import Consequences, News
 from sopd.store import Transaction
 from sopd.store.queries import cards as queries
 from sopd.store.queries import dispatches as task_queries
@@ -97,10 +98,10 @@ def clicked(tx: Transaction, app: App, clicks: Sequence[Click]) -> Consequences:
                 _hear(page, card, click, mine, given_up.get(card.row.id, ()), morning)
         page.words += cards.words_of([card], mine)
     cards.save(tx, found)
-    _say(tx, app, page)
+    news = _say(tx, app, page)
     run_queries.journal(tx, page.notes)
     tx.after_commit(partial(app.ring, "cards"))
-    return cards.tell(tx, page.words)
+    return cards.tell(tx, page.words) + Consequences(news=news)
 
 
 def _by_card(rows: Sequence[Inside]) -> dict[int, list[Inside]]:
@@ -159,10 +160,14 @@ def _put_off(page: _Page, card: Card, click: Click, mine: Sequence[Inside], morn
         page.notes += [Note(one.enrollment_id, "wait", reason=PUT_OFF, detail=detail) for one in mine]
 
 
-def _say(tx: Transaction, app: App, page: _Page) -> None:
-    """The outcomes of phone tasks as events; a callback that is replayed says nothing new."""
+def _say(tx: Transaction, app: App, page: _Page) -> tuple[News, ...]:
+    """The outcomes of phone tasks as events; a callback that is replayed says nothing new.
+
+    They are told at once, so that a rule hears of the outcome before the run it ends comes to its normal end by the
+    very same word; unless an earlier signal of the customer waits, for these are told in their order.
+    """
     if not page.spoken:
-        return
+        return ()
     about = queries.customers_of(tx, [one.id for _, one in page.spoken])
     rows = {}
     for click, one in page.spoken:
@@ -173,5 +178,10 @@ def _say(tx: Transaction, app: App, page: _Page) -> None:
             "at": min(click.at, tx.now), "received_at": tx.now,
             "properties": json.dumps({"outcome": click.key, "step": one.step_id}),
         }  # fmt: skip
-    if signals.insert(tx, list(rows.values())):
-        tx.after_commit(partial(app.ring, "signals"))
+    told = signals.next_of(tx, signals.insert(tx, list(rows.values())))
+    signals.set_handled(tx, [one.id for one in told])
+    tx.after_commit(partial(app.ring, "signals"))
+    touched = Dependencies(events=frozenset((CALL,)))
+    return tuple(
+        News(one.customer_id, touched, f"event {CALL}", event=one.fact, signal_id=one.id) for one in told
+    )

@@ -186,6 +186,16 @@ def test_rules_can_ask_for_the_outcome(store: Store) -> None:
     assert {states[name]: state for name, state in ended.items()} == {"已接通": "early_end", "未接通": "first"}
 
 
+def test_the_outcome_of_the_last_step_is_heard_before_the_normal_end(store: Store) -> None:
+    when = "{event: {name: call, where: {outcome: reached}}}"
+    lines = [line for line in CALL.splitlines() if "second" not in line]
+    desk = desk_with(store, "wmMei", sop="\n".join(lines).replace("{tag: [结果/已下单]}", when))
+    desk.presses("reached")
+
+    assert desk.rows("select state, reason from enrollment") == [("early_end", "early end: event call")]
+    assert desk.push("wmMei") == ("sent", "reached")
+
+
 def test_a_phone_task_put_off_says_so_to_rules_and_is_asked_again(store: Store) -> None:
     desk = desk_with(store, "wmMei", sop=CALL)
     desk.presses("later")

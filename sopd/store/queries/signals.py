@@ -48,6 +48,18 @@ def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> set[str]:
     return {row[0] for row in tx.insert(Signal, rows, returning=("ref",), on_conflict="(ref) do nothing")}
 
 
+def next_of(tx: Transaction, refs: Iterable[str]) -> list[Fresh]:
+    """Those of these signals that wait and are their customers' next: no earlier one waits before them."""
+    given = tx.table({"ref": "text"}, [(ref,) for ref in sorted(set(refs))])
+    rows = tx.rows(
+        "select s.id, s.kind, s.name, s.customer_id, s.relation_id, s.at, s.properties, s.text from signal s"
+        f" where s.ref in (select ref from {given.sql} g) and s.handled_at is null and not exists (select 1 from signal"
+        " o where o.customer_id = s.customer_id and o.id < s.id and o.handled_at is null) order by s.id",
+        given.params,
+    )
+    return [Fresh(*row) for row in rows]
+
+
 def next_ids(tx: Transaction, limit: int) -> list[int]:
     """The oldest signal that waits of some customers, at most one of each, in order."""
     rows = tx.rows(
