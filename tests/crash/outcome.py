@@ -56,6 +56,7 @@ _UNFINISHED = {
     "tasks": "select state, reason from dispatch where state not in"
     " ('settled', 'failed', 'cancelled', 'needs_operator')",
     "acts": "select kind, key, state from outbox where state in ('pending', 'sending')",
+    "cards": "select id, state from dispatch where act_at is not null and state in ('settled', 'cancelled')",
     "jobs": "select kind, state, reason from job where ended_at is null and kind <> 'reconcile'",
     "leases": "select id, kind from outbox where lease_until is not null and done_at is null",
 }
@@ -86,6 +87,9 @@ def outcome_of(rig: Rig) -> Outcome:
         for pair, row in account.items()
         for kind in ("welcomes", "messages")
         for said in row[kind]
+    )
+    arrived += Counter(
+        (card.member, card.shown["main_title"]["title"], card.replaced) for card in rig.world.cards.values()
     )
     return Outcome(engine, arrived, unfinished, verdict.doubtful, verdict.differences)
 

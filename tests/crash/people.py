@@ -13,7 +13,7 @@ from typing import Any
 
 from machines.calendar import MINUTE_MS, SECOND_MS, Instant
 from sopd.sandbox.faults import Fault, Faults
-from sopd.sandbox.records import Assignment, MassSend
+from sopd.sandbox.records import Assignment, Card, MassSend
 from sopd.sandbox.refusals import ImpossibleDeed
 from sopd.sandbox.world import World
 
@@ -37,11 +37,15 @@ class Deed:
 
 @dataclass(frozen=True)
 class Habit:
-    """How long this member lets a task with this text wait before confirming it; None: for ever."""
+    """How long this member lets a task or card with this text wait before confirming it; None: for ever.
+
+    `key` is the button of a card that is pressed if it is there, else the first one is.
+    """
 
     member: str
     text: str
     after_ms: int | None
+    key: str = ""
 
 
 class Script:
@@ -51,11 +55,12 @@ class Script:
         self._world = world
         self._faults = faults
         self._deeds = sorted(deeds, key=lambda deed: deed.at)
-        self._habits = {(habit.member, habit.text): habit.after_ms for habit in habits}
+        self._habits = {(habit.member, habit.text): habit for habit in habits}
 
     def next_at(self) -> Instant | None:
         """When somebody will next do something."""
         coming = [deed.at for deed in self._deeds[:1]] + [at for at, _, _ in self._confirmations()]
+        coming += [at for at, _, _ in self._presses()]
         return min(coming, default=None)
 
     def act(self, now: Instant) -> int:
@@ -68,7 +73,17 @@ class Script:
             if at <= now and self._world.can_confirm(task, share.member, now):
                 self._world.member_confirms(task.msgid, share.member, now=now)
                 done += 1
+        for at, card, key in self._presses():
+            if at <= now:
+                self._press(card, key, now)
+                done += 1
         return done
+
+    def _press(self, card: Card, key: str, now: Instant) -> None:
+        known = len(self._world.mailbox.waiting)
+        self._world.member_clicks(card.member, card.task_id, key, now=now)
+        for letter in self._world.mailbox.waiting[known:]:
+            letter.due_at += ON_THE_WAY_MS
 
     def _do(self, deed: Deed) -> None:
         if deed.verb == "fault":
@@ -91,7 +106,23 @@ class Script:
             if task.creator is not None or task.cancelled_at is not None:
                 continue
             for share in task.assignments.values():
-                after = self._habits.get((share.member, task.content.text), SOON)
+                after = self._after(share.member, task.content.text)
                 if share.confirmed_at is None and after is not None:
                     found.append((max(task.ready_at, task.created_at + after), task, share))
         return found
+
+    def _presses(self) -> list[tuple[Instant, Card, str]]:
+        """When which button of each open card will be pressed; a card is pressed once."""
+        found = []
+        for card in self._world.cards.values():
+            text = card.shown["sub_title_text"].partition("\n")[0]
+            after = self._after(card.member, text)
+            if card.keys and not card.clicks and after is not None:
+                habit = self._habits.get((card.member, text))
+                key = habit.key if habit is not None and habit.key in card.keys else card.keys[0]
+                found.append((card.sent_at + after, card, key))
+        return found
+
+    def _after(self, member: str, text: str) -> int | None:
+        habit = self._habits.get((member, text))
+        return SOON if habit is None else habit.after_ms

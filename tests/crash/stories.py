@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from machines.calendar import MINUTE_MS, Instant
 from sopd.commands import (
     ApplySop,
+    CancelDispatch,
     EndEnrollments,
     MuteCustomer,
     PauseSop,
@@ -22,7 +23,7 @@ from sopd.commands import (
     StopSop,
     TagRelation,
 )
-from sopd.handlers import customers, doubts, endings, inbox, sops
+from sopd.handlers import customers, doubts, endings, inbox, sops, withdrawals
 from sopd.handlers.app import App
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
@@ -87,6 +88,31 @@ steps:
 """
 
 
+TALK = f"""
+sop: talk
+title: 私聊
+kind: new_customer
+entry: {{when: {{not: {{source: [shop]}}}}}}
+steps:
+  - {{id: talk, day: 0, at: "10:10", by: remind, text: 私聊}}
+  - {{id: phone, day: 1, at: "10:10", by: call, text: 电话}}
+early_end:
+  when: {{any: [{{tag: [{BOUGHT}]}}, {{event: {{name: call, where: {{outcome: reached}}}}}}]}}
+  add_tags: [{DONE}]
+normal_end: {{add_tags: [{COLD}]}}
+"""
+SHOP = """
+sop: shop1
+title: 到店
+kind: new_customer
+priority: 60
+entry: {when: {source: [shop]}}
+steps:
+  - {id: gift, day: 0, at: "10:10", by: mass_send, text: 店里有礼}
+quota_full: remind
+"""
+
+
 @dataclass(frozen=True)
 class Story:
     """One enterprise from `starts_at` to `ends_at`, by when everything has come to rest."""
@@ -143,6 +169,18 @@ def _fault(when: str, path: str, times: int = 1, **fault: object) -> Deed:
 
 def _order(when: str, name: str, do: Callable[[App], object]) -> Order:
     return Order(at(when), name, do)
+
+
+def _cancel_card(customer: str) -> Callable[[App], object]:
+    def cancel(app: App) -> None:
+        with app.store.reading() as tx:
+            dispatch_id = tx.value(
+                "select p.dispatch_id from push p join customer c on c.id = p.customer_id where c.external_userid = ?",
+                (customer,),
+            )
+        withdrawals.cancel(app, CancelDispatch(dispatch_id, WHO))
+
+    return cancel
 
 
 def _end_by_hand(customer: str) -> Callable[[App], object]:
@@ -316,4 +354,28 @@ NURTURING = _day(
 )
 """One is let in at the start, one by the time that passed, one not at all; one flows on while the task is out."""
 
-STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING)
+CARDS = _day(
+    "cards",
+    "2026-03-03 12:00",
+    (
+        _fault("2026-03-02 10:09", "message/send", kind="drop", after=True),
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", "wm7"),
+        *_adds("2026-03-02 09:20", "bob", "wm3", "wm4", "wm5", "wm6"),
+        *_adds("2026-03-02 09:30", "bob", "wm8", state="shop"),
+        _tags("2026-03-02 10:20", "alice", "wm2", BOUGHT),
+        _tags("2026-03-02 10:40", "bob", "wm4", BOUGHT),
+        _fault("2026-03-02 10:29", "update_template_card", kind="http_502"),
+    ),
+    TALK,
+    SHOP,
+    SHOP.replace("shop1", "shop2").replace("60", "40").replace("店里有礼", "店里新品"),
+    orders=(_order("2026-03-02 10:50", "cancel card", _cancel_card("wm7")),),
+    habits=(
+        Habit("alice", "私聊", 20 * MINUTE_MS, "later"),
+        Habit("bob", "私聊", 100 * MINUTE_MS),
+        Habit("bob", "电话", 5 * MINUTE_MS, "not_reached"),
+    ),
+)
+"""Reminders and phone tasks: done, put off, withdrawn, left by some; a mass send without a day becomes one."""
+
+STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING, CARDS)

@@ -33,11 +33,15 @@ def tags(tx: Transaction) -> list[tuple[str, str, str]]:
     )
 
 
-def sent(tx: Transaction) -> list[tuple[str, str, str, str | None, int]]:
-    """(member, customer, channel, msgid, sent_at) of every push that the engine says was sent."""
+def sent(tx: Transaction) -> list[tuple[str, str, str, str | None, int, int]]:
+    """(member, customer, channel, msgid, sent_at, run) of every push that the engine says was sent to the customer.
+
+    What a member did about a card (remind, call) left no trace at the customer.
+    """
     return tx.rows(
-        f"select {_PAIR}, p.channel, d.msgid, p.sent_at {_OF_PUSH}"
+        f"select {_PAIR}, p.channel, d.msgid, p.sent_at, p.enrollment_id {_OF_PUSH}"
         " left join dispatch d on d.id = p.dispatch_id where p.state = 'sent'"
+        " and p.channel in ('welcome', 'mass_send')"
     )
 
 
@@ -45,12 +49,13 @@ def doubtful(tx: Transaction) -> list[tuple[str, str]]:
     """(member, customer) of every push whose task only an operator can judge (D20)."""
     return tx.rows(
         f"select {_PAIR} {_OF_PUSH} join dispatch d on d.id = p.dispatch_id where d.state = 'needs_operator'"
+        " and d.to_userid is null"
     )
 
 
 def runs(tx: Transaction) -> list[tuple[str, str]]:
-    """(member, customer) of every run, open or ended."""
-    return tx.rows(f"select {_PAIR} {_OF_RUN}")
+    """(member, customer) of every run of a new customer, open or ended."""
+    return tx.rows(f"select {_PAIR} {_OF_RUN} join sop s on s.id = e.sop_id where s.kind = 'new_customer'")
 
 
 def ended_without_all_steps(tx: Transaction) -> list[tuple[str, str, str]]:
@@ -73,6 +78,17 @@ def by_state(tx: Transaction, table: str) -> dict[str, int]:
     return dict(tx.rows(f"select state, count(*) from {table} group by state order by state"))
 
 
-def by_step(tx: Transaction) -> list[tuple[str, str, str | None, int]]:
-    """(step, state, reason, how many) of all pushes."""
-    return tx.rows("select step_id, state, reason, count(*) from push group by step_id, state, reason")
+def by_sop(tx: Transaction) -> list[tuple[str, str, int]]:
+    """(SOP, state, how many) of all enrollments."""
+    return tx.rows(
+        "select s.key, e.state, count(*) from enrollment e join sop s on s.id = e.sop_id group by s.key, e.state"
+        " order by s.key"
+    )
+
+
+def by_step(tx: Transaction) -> list[tuple[str, str, str, str | None, int]]:
+    """(SOP, step, state, reason, how many) of all pushes."""
+    return tx.rows(
+        "select s.key, p.step_id, p.state, p.reason, count(*) from push p join sop s on s.id = p.sop_id"
+        " group by s.key, p.step_id, p.state, p.reason order by s.key, min(p.id)"
+    )
