@@ -7,11 +7,12 @@ page. Nothing is decided here but what a failed or empty reading is worth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from sopd.handlers import inbox, observe_dirty
+from sopd.handlers import handovers, inbox, observe_dirty
 from sopd.handlers.app import App
+from sopd.handlers.entries import INHERITED_ADD_WAY
 from sopd.handlers.observe import observe
 from sopd.handlers.observe_dirty import Failed, Reread
 from sopd.handlers.observe_verdicts import Sighting
@@ -57,7 +58,7 @@ def _read_again(app: App, *, fast: bool, limit: int) -> int:
         if one.row.external_userid in contacts.values
     ]
     shown = [seen for _, seen in read if seen.follow is not None]
-    absent, unbelieved = _absences(app, [(one, seen) for one, seen in read if seen.follow is None])
+    absent, unbelieved = _absences(app, [(one, seen) for one, seen in read if seen.follow is None], contacts.values)
     observe_dirty.give_back(app, [*failed, *unbelieved])
     in_halves([*shown, *absent], partial(observe, app), lambda one, why: observe_dirty.set_aside(app, one.pair, why))
     return len(claimed)
@@ -91,12 +92,13 @@ def _sighting(row: Claimed, generation: int | None, contact: Contact | None) -> 
 
 
 def _absences(
-    app: App, absent: Sequence[tuple[Reread, Sighting]]
+    app: App, absent: Sequence[tuple[Reread, Sighting]], contacts: Mapping[str, Contact | None]
 ) -> tuple[list[Sighting], list[Failed]]:
     """Which absences are believed, and which re-reads are tried again instead.
 
     An add that is not listed may just not be listed yet. A relation that was active is gone only if its member is in
-    the app's sight: customers of all others are silently left out (WeCom 0.3).
+    the app's sight: customers of all others are silently left out (WeCom 0.3). Or if somebody else has just inherited
+    the customer: that is how customers of members who have left go on.
     """
     early = [one for one, seen in absent if seen.cause == "added" and not one.is_over
              and one.row.attempts <= LISTED_WITHIN_ATTEMPTS]  # fmt: skip
@@ -111,5 +113,13 @@ def _absences(
         failed += [Failed.by(one.row, failure) for one in doubtful]
         return [seen for one, seen in rest if one not in doubtful], failed
     hidden = [one for one in doubtful if one.row.userid not in in_sight]
+    hidden = [one for one in hidden if not _is_handed_over(app, contacts.get(one.row.external_userid))]
     observe_dirty.leave_out(app, [one.row for one in hidden])
     return [seen for one, seen in rest if one not in hidden], failed
+
+
+def _is_handed_over(app: App, contact: Contact | None) -> bool:
+    """Whether the customer came to another member by inheritance a short while ago."""
+    follows = contact.follows if contact is not None else ()
+    inherited = [other.created_at for other in follows if other.add_way == INHERITED_ADD_WAY]
+    return handovers.is_recent(app, max(inherited, default=0))

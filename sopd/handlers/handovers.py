@@ -17,9 +17,9 @@ from machines.calendar import DAY_MS, HOUR_MS, Instant
 from machines.events import Lost, Merged
 from machines.sop import Program
 from sopd.handlers import enrollments, owner_moves, owners
-from sopd.handlers.admission import INHERITED_ADD_WAY
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
+from sopd.handlers.entries import INHERITED_ADD_WAY
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.owner_moves import Moving
 from sopd.handlers.owners import Owner
@@ -109,6 +109,12 @@ def _set_aside(app: App, relation_id: int, reason: str) -> None:
     with app.store.transaction() as tx:
         put_aside(tx, "relation", str(relation_id), reason, tx.now)
         queries.set_handover(tx, [(relation_id, None)])
+
+
+def is_recent(app: App, began_at: Instant) -> bool:
+    """Whether an inherited relation that began then may belong to an end that is found by reading now."""
+    with app.store.reading() as tx:
+        return began_at >= tx.now - UNSEEN_MS - WAITS_MS
 
 
 # -- who takes over ----------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from sopd.handlers import contact_news, customers, enrollments, handovers, tags
-from sopd.handlers.admission import INHERITED_ADD_WAY
 from sopd.handlers.app import App
 from sopd.handlers.consequences import Consequences, follow
 from sopd.handlers.contact_news import Contact
 from sopd.handlers.enrollments import Begun
+from sopd.handlers.entries import INHERITED_ADD_WAY
 from sopd.handlers.observe_verdicts import Sighting, Verdict, began_at, judge
 from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
