@@ -204,6 +204,9 @@ SENTENCES: dict[str, str] = {
         "{sop} 正在初始化;`sopd sop show {sop}` 可查看进度",
     "{sop} is running: of {total} customers {entered} entered": "{sop} 已运行:{total} 位客户中有 {entered} 位进入",
     "{sop} is running: people enter by flow or by hand": "{sop} 已运行:客户通过流转或手动进入",
+    "by flow or by hand only": "仅通过流转或手动进入",
+    "again after each end": "每次结束后可再次进入",
+    "again {after} after each end": "每次结束 {after} 后可再次进入",
     "judged {done} of {total}, entered {entered}": "已判断 {done}/{total} 位客户,{entered} 位进入",
     # ending
     "{sop}: open runs: {count}": "{sop}:执行中 {count} 个",

@@ -130,7 +130,8 @@ def _seen(desk: Desk, key: str, number: int | None) -> Seen:
 
 def _head(page: Page, seen: Seen) -> None:
     words, sop, definition = page.words, seen.sop, seen.definition
-    since = {"running": sop.started_at, "paused": sop.paused_at, "ended": sop.ended_at}.get(sop.state)
+    began = dict.fromkeys(("initialising", "running"), sop.started_at)
+    since = {**began, "paused": sop.paused_at, "ended": sop.ended_at}.get(sop.state)
     version = words.say("version {number} of {last}", number=seen.published.number, last=len(seen.versions))
     ended = ", ".join(f"{words.state(state)} {count}" for state, count in seen.ended.items())
     early = definition.get("early_end")
@@ -141,13 +142,30 @@ def _head(page: Page, seen: Seen) -> None:
                               _initialised(page, seen)])),
             ("kind", joined([words.kind(sop.kind), version, f"{words.heading('priority')} {definition['priority']}"])),
             ("members", describing.members(definition.get("members"), words)),
-            ("entry", describing.rule(definition["entry"].get("when")) or words.say("every new customer")),
+            ("entry", joined([_entry(page, definition), _again(page, definition)])),
             ("early_end", joined([describing.rule(early["when"]), describing.end(early)]) if early else None),
             ("normal_end", describing.end(definition.get("normal_end"))),
             ("open", str(sop.open)),
             ("ended", joined([str(sop.ended), ended])),
         ]
     )
+
+
+def _entry(page: Page, definition: dict[str, Any]) -> str:
+    """Whom the SOP is for."""
+    rule = describing.rule(definition["entry"].get("when"))
+    everybody = "every new customer" if definition["kind"] == "new_customer" else "by flow or by hand only"
+    return rule or page.words.say(everybody)
+
+
+def _again(page: Page, definition: dict[str, Any]) -> str | None:
+    """Whether somebody may enter more than once; nothing for never."""
+    again = definition["entry"].get("reenter", "never")
+    if again == "never":
+        return None
+    if again == "after_end":
+        return page.words.say("again after each end")
+    return page.words.say("again {after} after each end", after=again["after"])
 
 
 def _initialised(page: Page, seen: Seen) -> str | None:

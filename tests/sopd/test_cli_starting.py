@@ -70,6 +70,19 @@ def test_a_sop_that_nobody_enters_by_rule_says_so(company: TestCompany, shell: S
     assert shell("sop", "start", "winback").stdout == "winback is running: people enter by flow or by hand\n"
 
 
+def test_the_page_of_a_sop_says_who_may_enter_and_how_often(company: TestCompany, shell: Shell) -> None:
+    text = CARE.replace("sop: care", "sop: winback")
+    pages = []
+    for rule in ("", "entry: {reenter: after_end}\n", "entry: {reenter: {after: 30d}}\n"):
+        company.apply(text.replace("entry: {when: {tag: [level/vip]}}\n", rule))
+        pages.append(shell("sop", "show", "winback", "--format", "table").stdout)
+
+    assert "{tag: [level/vip]}" in shell("sop", "show", "care", "--format", "table").stdout
+    assert "by flow or by hand only" in pages[0] and "again" not in pages[0]
+    assert "again after each end" in pages[1]
+    assert "again 30d after each end" in pages[2]
+
+
 def test_a_preview_of_a_nurture_sop_needs_no_member(company: TestCompany, shell: Shell) -> None:
     company.befriend("bob", "wm0")
 
