@@ -23,7 +23,7 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: venv  ## lead some hundred customers through a 30-day programme, against the sandbox
+demo: venv  ## lead some hundred customers through the shipped SOPs, against the sandbox
 	@$(VENV)/bin/sopd demo $(ARGS)
 
 test: venv  ## run the tests (JOBS=2 processes; ARGS="-k name" to choose)

@@ -31,8 +31,8 @@ from sopd.cli.verbs import Verb
 def demo(
     ctx: click.Context, members: int, customers_per_day: int, days: int, seed: str, faults: bool, folder: Path | None
 ) -> None:
-    """Lead some hundred customers through a 30-day programme, with additions, tags, deletions, confirmations, silences
-    and faults.
+    """Lead some hundred customers through the shipped SOPs, with additions, tags, orders, answers, hand-overs,
+    deletions, confirmations, silences and faults.
 
     At the end WeCom's own account and the engine's are compared customer by customer; exit code 1 if they differ.
     Nothing outside a folder of its own is touched.

@@ -16,18 +16,20 @@ from sopd.store import Store
 from sopd.store.queries import account as queries
 
 Pair = tuple[str, str]
+INHERITED = 202  # WeCom's add_way of a customer allocated by an administrator
 Delivery = tuple[str, int]
 """(msgid, send_time in whole seconds): WeCom tells no finer."""
 
 
 @dataclass
 class EnginePage:
-    """What the engine says of one relation."""
+    """What the engine says of one relation. `run_of`: for which run each task was; `runs`: those of a new customer."""
 
     friends: bool = False
     tags: set[str] = field(default_factory=set)
     welcomes: int = 0
     delivered: set[Delivery] = field(default_factory=set)
+    run_of: dict[str, int] = field(default_factory=dict)
     doubtful: int = 0
     runs: int = 0
     unfinished: tuple[str, ...] = ()
@@ -52,12 +54,13 @@ def engine_account(store: Store) -> dict[Pair, EnginePage]:
             pages[userid, customer].friends = state == "active"
         for userid, customer, tag_id in queries.tags(tx):
             pages[userid, customer].tags.add(tag_id)
-        for userid, customer, channel, msgid, sent_at in queries.sent(tx):
+        for userid, customer, channel, msgid, sent_at, run in queries.sent(tx):
             page = pages[userid, customer]
             if channel == "welcome":
                 page.welcomes += 1
             else:
                 page.delivered.add((msgid, sent_at // SECOND_MS))
+                page.run_of[msgid] = run
         for userid, customer in queries.doubtful(tx):
             pages[userid, customer].doubtful += 1
         for userid, customer in queries.runs(tx):
@@ -78,6 +81,11 @@ def compare(
     never got into a run was missed.
     """
     seen = {pair: row for pair, row in world_account.items() if row["adds"]}
+    #: Customers that were handed over, and whose run went with them.
+    heirs = {
+        pair[1] for pair, row in seen.items()
+        if pair in engine and engine[pair].runs and any(add["add_way"] == INHERITED for add in row["adds"])
+    }  # fmt: skip
     differences: list[str] = []
     for pair in sorted({*seen, *engine}):
         row, page = seen.get(pair), engine.get(pair, EnginePage())
@@ -85,7 +93,8 @@ def compare(
             differences.append(f"{_named(pair)}: the engine knows a relation that never was")
             continue
         differences += _relation_differences(pair, row, page)
-        if any(invited(add) for add in row["adds"]) and not page.runs:
+        taken_over = pair[1] in heirs
+        if any(invited(add) for add in row["adds"]) and not page.runs and not taken_over:
             differences.append(f"{_named(pair)}: added one of our members and was never let in")
     return Verdict(
         compared=len(seen),
@@ -111,7 +120,7 @@ def _relation_differences(pair: Pair, row: Mapping[str, Any], page: EnginePage) 
         found.append(f"arrived, but the engine does not say sent: {_listed(unknown)}")
     if page.unfinished:
         found.append("a run has its normal end, but not every step has a settled push")
-    if twice := _twice(row):
+    if twice := _twice(row, page):
         found.append(f"arrived twice: {', '.join(twice)}")
     return [f"{_named(pair)}: {what}" for what in found]
 
@@ -122,11 +131,15 @@ def _delivered(row: Mapping[str, Any]) -> set[Delivery]:
     }
 
 
-def _twice(row: Mapping[str, Any]) -> list[str]:
-    """Contents that reached one customer through one member more than once since the last add of the relation."""
-    begun = max(add["at"] for add in row["adds"])
-    texts = [m["text"] for m in row["messages"] if m["kind"] == "enterprise" and m["at"] >= begun]
-    return sorted({text[:20] for text in texts if texts.count(text) > 1})
+def _twice(row: Mapping[str, Any], page: EnginePage) -> list[str]:
+    """Contents that reached one customer through one member more often than they had runs that say it."""
+    tasks: dict[str, list[str]] = {}
+    for message in row["messages"]:
+        if message["kind"] == "enterprise":
+            tasks.setdefault(message["text"], []).append(message["msgid"])
+    return sorted(
+        text[:20] for text, msgids in tasks.items() if len(msgids) > len({page.run_of.get(msgid) for msgid in msgids})
+    )
 
 
 def _named(pair: Pair) -> str:

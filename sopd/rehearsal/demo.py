@@ -17,7 +17,7 @@ from rich.status import Status
 from machines.calendar import HOUR_MS, Instant
 from sopd.clock import instant_from_iso
 from sopd.rehearsal import report
-from sopd.rehearsal.accounts import compare, engine_account
+from sopd.rehearsal.accounts import INHERITED, compare, engine_account
 from sopd.rehearsal.scene import Scene, SceneOptions
 from sopd.sandbox.faults import BAD_DAY
 from sopd.sandbox.letters import PostHabits
@@ -26,7 +26,11 @@ from sopd.sandbox.people import Plan
 BEGAN_AT = instant_from_iso("2026-03-02T08:30:00+08:00")  # a Monday; the seed then reproduces the same people
 AFTERMATH_DAYS = 34
 """The programme's last step is on day 30; its task expires a day later, and one more passes for the daily full read."""
-HANDED_OVER = 202  # WeCom's add_way of a customer allocated by an administrator
+SHIPPED = (
+    "repurchase", "winback", "sunscreen-care", "product-talk", "weekend-visit", "case-read", "gift-after-30d",
+    "new-customer-30d",
+)  # fmt: skip
+"""Every SOP that is shipped, those that others flow into first."""
 LOOK_SECONDS = 0.25
 PATIENCE_SECONDS = 90
 """Without any progress of the clock for so long the rehearsal is given up: something hangs."""
@@ -53,7 +57,7 @@ def demo(options: DemoOptions, console: Console) -> int:
     where = nullcontext(str(options.folder)) if options.folder else tempfile.TemporaryDirectory(prefix="sopd-demo-")
     with where as folder, resources.as_file(resources.files("sopd") / "shipped" / "sops") as shipped:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        scene = Scene(scene_options(options, shipped / "new-customer-30d.yaml"), Path(folder))
+        scene = Scene(scene_options(options, shipped), Path(folder))
         began = time.monotonic()
         try:
             scene.open()
@@ -66,17 +70,19 @@ def demo(options: DemoOptions, console: Console) -> int:
             scene.close()
 
 
-def scene_options(options: DemoOptions, sop: Path) -> SceneOptions:
-    """The demo's scene: several members, additions over `days`, and a thirty-day programme for each customer."""
+def scene_options(options: DemoOptions, shipped: Path) -> SceneOptions:
+    """The demo's scene: several members, additions over `days`, and all the SOPs of the folder `shipped`."""
     plan = Plan(
         members=("alice", "bob", "carol", "david", "erin", "frank", "grace", "henry")[: options.members],
         customers_per_day=options.customers_per_day,
         days=options.days,
         sources=(("expo2026", 4), ("live", 3), ("", 2), ("internal-test", 1)),
         bought_tag="结果/已下单",
+        other_tags=("已购/防晒正装", "结果/已复购", "阶段/考虑价格", "售后/处理中", "兴趣/保湿"),
+        handed_over=0.03,
     )
     return SceneOptions(
-        sops=(sop,),
+        sops=tuple(shipped / f"{key}.yaml" for key in SHIPPED),
         began_at=BEGAN_AT,
         days=options.days + AFTERMATH_DAYS,
         plan=plan,
@@ -109,15 +115,15 @@ def play(scene: Scene, console: Console, each_look: Callable[[], None] = lambda:
     console.print(line, highlight=False)
 
 
-def _is_invited(add: Mapping[str, Any]) -> bool:
-    """Whom the shipped SOP is for: everybody but our own tests, and nobody who was handed over by a colleague."""
-    return add["state"] != "internal-test" and add["add_way"] != HANDED_OVER
+def is_invited(add: Mapping[str, Any]) -> bool:
+    """Whom the shipped programme is for: everybody but our own tests, and nobody who was handed over by a colleague."""
+    return add["state"] != "internal-test" and add["add_way"] != INHERITED
 
 
 def conclude(scene: Scene, console: Console, seconds: float, kills: int = 0) -> int:
     """Stop the daemon, compare the accounts, show the report; returns the exit code."""
     code = scene.daemon.stop()
-    verdict = compare(scene.world.account(), engine_account(scene.store), _is_invited)
+    verdict = compare(scene.world.account(), engine_account(scene.store), is_invited)
     report.show(report.gather(scene, verdict, seconds, kills), console)
     if code != 0:
         console.print(f"[bold red]The daemon ended with code {code}[/]: {scene.daemon.last_words()}")

@@ -15,6 +15,10 @@ from sopd.rehearsal.scene import Scene
 from sopd.store.queries import account as queries
 
 MOST_DIFFERENCES = 20
+PUSH_STATES = (
+    "due", "waiting", "planned", "requested", "confirmed", "sent", "skipped", "expired", "cancelled", "failed",
+)  # fmt: skip
+RUN_STATES = ("inside", *ENDS)
 FAULT_WORDS = {
     "errcode": "an error code",
     "http_502": "HTTP 502",
@@ -27,7 +31,7 @@ FAULT_WORDS = {
 class Outcome:
     """Everything the report says, read once when the clock has stopped."""
 
-    enrollments: Mapping[str, int]
+    enrollments: Mapping[str, Mapping[str, int]]
     steps: Mapping[str, Mapping[str, int]]
     reasons: Mapping[str, int]
     census: Mapping[str, int]
@@ -55,12 +59,17 @@ def progress_line(scene: Scene, zone: str) -> str:
 
 def gather(scene: Scene, verdict: Verdict, seconds: float, kills: int = 0) -> Outcome:
     """Read everything the report needs."""
+    enrollments: dict[str, dict[str, int]] = {}
     steps: dict[str, dict[str, int]] = {}
     reasons: dict[str, int] = {}
     with scene.store.reading() as tx:
-        enrollments = queries.by_state(tx, "enrollment")
-        for step, state, reason, count in queries.by_step(tx):
-            steps.setdefault(step, {})[state] = steps.get(step, {}).get(state, 0) + count
+        for sop, state, count in queries.by_sop(tx):
+            stands = state if state in ENDS else "inside"
+            of_sop = enrollments.setdefault(sop, {})
+            of_sop[stands] = of_sop.get(stands, 0) + count
+        for sop, step, state, reason, count in queries.by_step(tx):
+            counts = steps.setdefault(f"{sop}/{step}", {})
+            counts[state] = counts.get(state, 0) + count
             if state != "sent":
                 words = f"{state}: {reason}" if reason else state
                 reasons[words] = reasons.get(words, 0) + count
@@ -84,8 +93,8 @@ def show(outcome: Outcome, console: Console) -> None:
     """The report, for people."""
     console.print()
     for title, table in (
-        ("Steps", _steps_table(outcome)),
-        ("How enrollments stand", _pairs_table("state", outcome.enrollments)),
+        ("Steps", _counts_table("step", outcome.steps, PUSH_STATES)),
+        ("How enrollments stand", _counts_table("SOP", outcome.enrollments, RUN_STATES)),
         ("Why a push was not sent", _pairs_table("reason", outcome.reasons)),
     ):
         console.print(f"[bold]{title}[/]")  # not the table's own title, which is folded to the table's width
@@ -118,14 +127,16 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
     console.print(f"{outcome.seconds:.0f} seconds.")
 
 
-def _steps_table(outcome: Outcome) -> Table:
-    states = sorted({state for counts in outcome.steps.values() for state in counts}, key=_state_order)
+def _counts_table(head: str, rows: Mapping[str, Mapping[str, int]], order: tuple[str, ...]) -> Table:
+    """One row per name, one column per state that occurs, in this order; unknown ones last."""
+    found = {state for counts in rows.values() for state in counts}
+    states = [*(state for state in order if state in found), *sorted(found - set(order))]
     table = Table()
-    table.add_column("step")
+    table.add_column(head)
     for state in states:
-        table.add_column(state, justify="right")
-    for step, counts in outcome.steps.items():
-        table.add_row(step, *(str(counts.get(state, "")) for state in states))
+        table.add_column(state.replace("_", " "), justify="right")
+    for name, counts in rows.items():
+        table.add_row(name, *(str(counts.get(state, "")) for state in states))
     return table
 
 
@@ -136,11 +147,6 @@ def _pairs_table(head: str, pairs: Mapping[str, int]) -> Table:
     for name, count in sorted(pairs.items(), key=lambda pair: -pair[1]):
         table.add_row(name, str(count))
     return table
-
-
-def _state_order(state: str) -> int:
-    order = ("due", "waiting", "planned", "requested", "confirmed", "sent", "skipped", "expired", "cancelled", "failed")
-    return order.index(state) if state in order else len(order)
 
 
 def _listed(counts: Mapping[str, int]) -> str:
