@@ -284,8 +284,9 @@ def _look_again_at(one: Judged, program: Program, timed: bool, now: Instant) -> 
     if one.last is not None and program.reenter.mode == "never":
         return None
     found = []
-    if reason == reasons.TOO_SOON and one.last is not None and one.last.ended_at is not None:
-        found.append(one.last.ended_at + program.reenter.after_ms)
+    last = one.last
+    if reason == reasons.TOO_SOON and last is not None and last.ended_at is not None and last.rule_false_at is not None:
+        found.append(last.ended_at + program.reenter.after_ms)
     if timed and program.entry_rule is not None and one.about is not None:
         # The event at hand is over with this judgement: what time does to it concerns nobody.
         flip = flips_at(program.entry_rule, replace(one.about, events=()), now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.checking import check
-from tests.support.telling import history, sop
+from tests.support.telling import history, nurture, sop
 
 
 def test_a_step_missed_before_the_entry_overtakes_nobody(fresh) -> None:
@@ -29,3 +29,9 @@ def test_a_push_that_waits_for_another_relations_claim_is_nobodys_rival(fresh) -
 def test_a_step_kept_at_entry_stays_behind_the_one_before_it(fresh, policy: str) -> None:
     care = sop("care", "first after: 30h", 'second day: 0, at: "10:00"', late_at_entry=policy)
     check(history(care, deeds=[("09-14 12:00:01", "add alice mei")]), fresh())
+
+
+def test_nobody_is_refused_at_the_end_of_the_wait_whose_rule_stayed_true(fresh) -> None:
+    one = nurture("one", "first after: 10m", when="{tag: [r/out]}", reenter="{after: 1d}")
+    deeds = [("09-14 10:40:07", "add alice mei"), ("09-14 10:40:09", "tag alice mei r/out")]
+    check(history(one, deeds=deeds, days=4), fresh())

@@ -6,7 +6,7 @@ from sopd.store import Store
 from tests.support.oracle.account import compare, predicted, tell
 from tests.support.oracle.history import History
 from tests.support.oracle.replay import replay
-from tests.support.played import disbelieved, played
+from tests.support.played import disbelieved, played, set_aside
 from tests.support.playing import play
 
 
@@ -16,8 +16,11 @@ def check(history: History, url: str) -> None:
     try:
         rig = play(history, store)
         engine, oracle = played(rig), predicted(replay(history))
+        aside = set_aside(rig)
+        assert not aside, f"set aside: {aside}\n{history}"
         differences = compare(engine, oracle)
         assert not differences, tell(history, differences, engine, oracle)
-        assert not disbelieved(rig, engine)
+        wrong = disbelieved(rig, engine)
+        assert not wrong, f"{wrong}\n{history}"
     finally:
         store.close()

@@ -67,6 +67,12 @@ def disbelieved(rig: Rig, account: Account) -> list[str]:
     ]
 
 
+def set_aside(rig: Rig) -> list[str]:
+    """Rows that the engine could not handle; a history without faults has none."""
+    with rig.store.reading() as tx:
+        return [" ".join(row) for row in tx.rows("select kind, row_key, reason from set_aside")]
+
+
 def _read_runs(tx: Transaction, account: Account) -> None:
     keys = {}
     for number, sop, kind, member, customer, run_no, state, cause in tx.rows(_RUNS):

@@ -7,15 +7,30 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
 
-from sopd.commands import ApplySop, EndEnrollments, MuteCustomer, PauseSop, ResumeSop, StartSop, StopSop
+from sopd.commands import (
+    ApplySop,
+    EndEnrollments,
+    MuteCustomer,
+    PauseSop,
+    ResumeSop,
+    StartEnrollments,
+    StartSop,
+    StopSop,
+    TransferEnrollments,
+)
 from sopd.errors import SopdError
-from sopd.handlers import customers, endings, sops
+from sopd.handlers import attribute_imports, customers, endings, entries_by_hand, signals, sops, transfers
+from sopd.incoming.conversation import Message
+from sopd.incoming.events import EventIn
+from sopd.incoming.identities import Identity
+from sopd.incoming.people import Person
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
 from sopd.sandbox.refusals import ImpossibleDeed
 from sopd.sandbox.world import World
 from sopd.store import Store
-from tests.support.histories import TAGS
+from tests.support.drawn_sops import TAGS
+from tests.support.oracle.deeds import values
 from tests.support.oracle.history import Deed, History
 from tests.support.rig import Rig
 
@@ -77,24 +92,65 @@ class Cast:
             "untag": lambda d: world.member_untags(d.member, d.customer, d.detail, now=d.at),
             "own_send": lambda d: world.member_sends_own(d.member, [d.customer], "own", now=d.at),
             "confirm": lambda d: world.member_confirms(d.detail, d.member, now=d.at),
+            "event": self._event,
+            "reply": self._say,
+            "message": self._say,
             **self._orders(),
         }
 
+    @property
+    def _rig(self) -> Interrupted:
+        assert self.rig is not None
+        return self.rig
+
     def _orders(self) -> dict[str, Callable[[Deed], object]]:
         """What operators do; refused commands are let be."""
-        rig = self.rig
-        assert rig is not None
+        rig, app = self._rig, self._rig.app
         return {
-            "mute": lambda d: customers.mute(rig.app, MuteCustomer(d.customer, True, WHO)),
-            "unmute": lambda d: customers.mute(rig.app, MuteCustomer(d.customer, False, WHO)),
-            "end": lambda d: endings.end_by_operator(rig.app, EndEnrollments(rig.inside(d), WHO, "tried")),
-            "start": lambda d: sops.start(rig.app, StartSop(d.detail, WHO)),
-            "pause": lambda d: sops.pause(rig.app, PauseSop(d.detail, WHO)),
-            "resume": lambda d: sops.resume(rig.app, ResumeSop(d.detail, WHO)),
-            "stop": lambda d: sops.stop(rig.app, StopSop(d.detail, WHO)),
+            "mute": lambda d: customers.mute(app, MuteCustomer(d.customer, True, WHO)),
+            "unmute": lambda d: customers.mute(app, MuteCustomer(d.customer, False, WHO)),
+            "enter": lambda d: entries_by_hand.start(
+                app, StartEnrollments(d.detail, (d.customer,), WHO, "tried", d.member or None)
+            ),
+            "end": lambda d: endings.end_by_operator(app, EndEnrollments(rig.inside(d, d.detail), WHO, "tried")),
+            "move": self._move,
+            "attribute": self._attribute,
+            "start": lambda d: sops.start(app, StartSop(d.detail, WHO)),
+            "pause": lambda d: sops.pause(app, PauseSop(d.detail, WHO)),
+            "resume": self._resume,
+            "stop": lambda d: sops.stop(app, StopSop(d.detail, WHO)),
             "down": lambda d: setattr(rig, "is_up", False),
             "up": lambda d: setattr(rig, "is_up", True),
         }
+
+    def _move(self, deed: Deed) -> None:
+        source, target = deed.detail.split(">")
+        for run in self._rig.inside(deed, source):
+            transfers.transfer(self._rig.app, TransferEnrollments((run,), target, WHO, "tried"))
+
+    def _resume(self, deed: Deed) -> None:
+        key, *words = deed.detail.split()
+        missed = next((word for word in words if word != "admit"), "skip")
+        sops.resume(self._rig.app, ResumeSop(key, WHO, missed, "admit" in words))
+
+    # -- what the company hears beside WeCom ---------------------------------------------------------------------------
+
+    def _attribute(self, deed: Deed) -> None:
+        app = self._rig.app
+        person = Person(1, Identity("external_userid", deed.customer), (), values(deed.detail))
+        with app.store.reading() as tx:
+            known = attribute_imports.resolve(tx, [person]).known
+        attribute_imports.take(app, known)
+
+    def _event(self, deed: Deed) -> None:
+        name, _, rest = deed.detail.partition(":")
+        event = {"ref": f"{deed.at}", "name": name, "customer": deed.customer, "properties": values(rest)}
+        signals.take_events(self._rig.app, [(0, EventIn.model_validate(event))])
+
+    def _say(self, deed: Deed) -> None:
+        people = (deed.customer, deed.member) if deed.verb == "reply" else (deed.member, deed.customer)
+        message = {"ref": f"{deed.at}", "from": people[0], "to": people[1], "text": deed.detail}
+        signals.take_messages(self._rig.app, [(0, Message.model_validate(message))])
 
 
 class Interrupted(Rig):
@@ -125,14 +181,14 @@ class Interrupted(Rig):
         self._go_to(max(until, self.now))
         self.settle()
 
-    def inside(self, deed: Deed) -> tuple[int, ...]:
-        """The open enrollments of a customer at a member in a SOP."""
+    def inside(self, deed: Deed, key: str) -> tuple[int, ...]:
+        """The open enrollments of a customer in a SOP; of a new-customer SOP, at the member of the deed."""
         with self.store.reading() as tx:
             rows = tx.rows(
                 "select e.id from enrollment e join sop s on s.id = e.sop_id join member m on m.id = e.member_id"
-                " join customer c on c.id = e.customer_id"
-                " where e.closed_at is null and s.key = ? and m.userid = ? and c.external_userid = ?",
-                (deed.detail, deed.member, deed.customer),
+                " join customer c on c.id = e.customer_id where e.closed_at is null and s.key = ?"
+                " and (m.userid = ? or s.kind <> 'new_customer') and c.external_userid = ? order by e.id",
+                (key, deed.member, deed.customer),
             )
         return tuple(row[0] for row in rows)
 

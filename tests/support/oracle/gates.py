@@ -201,7 +201,7 @@ def _again(company: Company, wish: Wish, now: int) -> set[str]:
         return {"re-entry never"}
     over = earlier[-1].closed + (policy if isinstance(policy, int) else 0)
     if now < over:
-        if wish.gate == "own":
+        if wish.gate == "own" and earlier[-1].rule_was_false:
             company.waits[wish.sop.plan.key, wish.relation.customer] = over
         return {"re-entry too soon"}
     if wish.gate == "own" and not wish.sop.plan.is_for_new and not earlier[-1].rule_was_false:
