@@ -37,7 +37,8 @@ HEADINGS: dict[str, str] = {
     "origin": "来源", "database": "数据库", "schema": "结构版本", "known": "程序版本", "missing": "待执行",
     "taken": "已接收", "repeated": "重复", "unknown": "未知客户", "ignored": "已忽略", "is_new": "首次接收",
     "ref": "外部编号", "scopes": "权限", "revoked_at": "吊销时间", "customers": "客户数", "imported_at": "导入时间",
-    "audience": "人群包", "audiences": "人群包", "joined": "加入", "left": "移出", "stayed": "保留", "changed": "有变化", "crm_id": "CRM编号",
+    "audience": "人群包", "audiences": "人群包", "joined": "加入", "left": "移出", "stayed": "保留",
+    "changed": "有变化", "crm_id": "CRM编号",
     "phone": "手机号", "last_talk_at": "最近会话", "signal": "信号", "properties": "属性值",
 }  # fmt: skip
 
