@@ -10,7 +10,7 @@ those who were recorded `sop paused` are judged again as if they came now.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Literal, get_args
@@ -202,7 +202,8 @@ def _lead_runs(tx: Transaction, app: App, job: _Job, ids: Sequence[int]) -> Cons
     programs = app.programs.all(tx, [run.version_id for run in runs])
     moved = [_shifted(programs[run.version_id], run, job) for run in runs]
     queries.shift(tx, [Moved(run.id, run.anchor_at, run.anchor_moves_ms, run.counts_from) for run in moved])
-    return _go_on(tx, app, programs, moved, job.resumed_at)
+    waited = {run.id for run in runs if _waited(programs[run.version_id], run, job)}
+    return _go_on(tx, app, programs, moved, waited, job.resumed_at)
 
 
 def _shifted(program: Program, run: Run, job: _Job) -> Run:
@@ -223,18 +224,35 @@ def _shifted(program: Program, run: Run, job: _Job) -> Run:
     )
 
 
+def _waited(program: Program, run: Run, job: _Job) -> bool:
+    """Whether the next step had fallen due before the pause: then it waits for an open push, if there is one still."""
+    index = schedule.next_index(program, run.state)
+    if index is None or program.pace == "stepwise" or run.parked_at is None:
+        return False
+    due_at = schedule.of_run(program, run).dues[index]
+    return due_at is not None and due_at <= job.memory.since(run.parked_at)
+
+
 @lru_cache(maxsize=65_536)
 def _days_later(at: Instant, days: int, zone: str) -> Instant:
     return instant_of(day_after(local_date(at, zone), days), local_time(at, zone), zone)
 
 
 def _go_on(
-    tx: Transaction, app: App, programs: Mapping[int, Program], runs: Sequence[Run], resumed_at: Instant
+    tx: Transaction,
+    app: App,
+    programs: Mapping[int, Program],
+    runs: Sequence[Run],
+    waited: Set[int],
+    resumed_at: Instant,
 ) -> Consequences:
-    """Put shifted runs to their next step; those for which it is past even so pass it over."""
+    """Put shifted runs to their next step; those for which it is past even so pass it over.
+
+    A step that has waited for an open push since before the pause goes on waiting for it, as ever.
+    """
     days = stepwise.quota_days(tx, programs, runs)
     times = {run.id: schedule.of_run(programs[run.version_id], run, days.get(run.id)) for run in runs}
-    _tell_pushes(tx, app, {run.id: (programs[run.version_id], times[run.id]) for run in runs})
+    holding = _tell_pushes(tx, app, {run.id: (programs[run.version_id], times[run.id]) for run in runs})
     ahead: list[Ahead] = []
     behind: list[Run] = []
     unsettled: set[int] = set()
@@ -242,7 +260,10 @@ def _go_on(
         program = programs[run.version_id]
         index = schedule.next_index(program, run.state)
         due_at = None if index is None else times[run.id].dues[index]
-        if index is None or (due_at is not None and due_at <= resumed_at):
+        is_past = due_at is not None and due_at <= resumed_at
+        if is_past and run.id in waited & holding:
+            due_at = None
+        elif index is None or is_past:
             behind.append(run)
             continue
         ahead.append(Ahead(run.id, due_at, schedule.mass_at(program, times[run.id], index)))
@@ -254,11 +275,14 @@ def _go_on(
     return happened + Consequences(settled=frozenset(unsettled))
 
 
-def _tell_pushes(tx: Transaction, app: App, runs: Mapping[int, tuple[Program, schedule.Schedule]]) -> None:
-    """The caps of the runs' open pushes move with the steps; those that wait are planned again."""
+def _tell_pushes(
+    tx: Transaction, app: App, runs: Mapping[int, tuple[Program, schedule.Schedule]]
+) -> set[int]:
+    """The caps of the runs' open pushes move with the steps; those that wait are planned again. Runs with an open mass
+    send are returned."""
     found = pushes.open_pushes(tx, runs)
     if not found:
-        return
+        return set()
     caps = []
     for one in found:
         program, times = runs[one.enrollment_id]
@@ -266,6 +290,7 @@ def _tell_pushes(tx: Transaction, app: App, runs: Mapping[int, tuple[Program, sc
     queries.cap(tx, caps)
     queries.plan_again(tx, [one.id for one in found])
     tx.after_commit(lambda: app.ring("plan"))
+    return {one.enrollment_id for one in found if one.takes_quota}
 
 
 # -- those who would have entered --------------------------------------------------------------------------------------

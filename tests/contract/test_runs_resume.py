@@ -222,6 +222,25 @@ def test_fixed_dates_cannot_be_shifted(company: TestCompany) -> None:
     assert company.rows("select state from sop") == [("paused",)]
 
 
+def test_a_step_that_waits_for_a_push_since_before_the_pause_goes_on_waiting(company: TestCompany) -> None:
+    company.start(ANCHORED)
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-03 10:00")
+    task = company.requested(mei, "one")
+    company.work_until("2026-03-04 10:00")
+    company.pause("care")
+    company.go_to("2026-03-04 12:00")
+    company.resume("care", "shift")
+    company.work()
+    waiting = (company.run(mei).state, due(company, mei), company.run(mei).parked_at)
+
+    come_back(company, task)
+    company.work()
+
+    assert waiting == ("one", None, None)
+    assert company.pushes(mei) == {"one": "skipped overtaken", "two": "planned"}
+
+
 # -- catch up ----------------------------------------------------------------------------------------------------------
 
 
