@@ -248,7 +248,9 @@ def test_what_does_not_run_yet_is_listed_by_place() -> None:
     )
     assert not_run_yet(staged) == (
         Problem(("kind",), "stage is not run by this version yet; it runs new_customer and nurture"),
-        Problem(("entry", "when", "not"), "the condition stage is not run by this version yet; it runs every other one"),
+        Problem(
+            ("entry", "when", "not"), "the condition stage is not run by this version yet; it runs every other one"
+        ),
     )
 
 

@@ -16,7 +16,6 @@ _BACK = {
     "flip": "update flip set at = ? where at is null and purpose || '/' || sop_id || '/' || ref_id in ({keys})",
     "signal": "update signal set handled_at = null where cast(? as bigint) > 0 and cast(id as text) in ({keys})",
     "dirty": "update dirty set act_at = ? where act_at is null and userid || '/' || external_userid in ({keys})",
-    "signal": "update signal set handled_at = null where cast(? as bigint) > 0 and cast(id as text) in ({keys})",
 }
 """By kind: the row is due now again, unless its story has ended meanwhile. Callbacks have a replay of their own."""
 
