@@ -46,10 +46,13 @@ def answered(tx: Transaction, app: App, answers: Sequence[tuple[int, Instant]]) 
     Runs that wait for nothing, and answers from before the sending or after the longest wait, are left alone.
     """
     waiting = {run.id: run for run in run_queries.lock(tx, {run_id for run_id, _ in answers}) if run.waits_reply}
+    if not waiting:
+        return
     programs = app.programs.all(tx, [run.version_id for run in waiting.values()])
+    sent = {one.enrollment_id: one.sent_at for one in queries.settlements(tx, waiting)}
     first: dict[int, Instant] = {}
     for run_id, at in answers:
-        if run_id in waiting and _in_time(programs, waiting[run_id], at):
+        if run_id in waiting and _in_time(programs, waiting[run_id], sent.get(run_id), at):
             first[run_id] = min(at, first.get(run_id, at))
     runs = [waiting[run_id] for run_id in first]
     if not runs:
@@ -81,11 +84,12 @@ def _asks(program: Program, run: Run, one: Settlement) -> bool:
     return one.state == "sent" and schedule.longest_wait(program, program.step(run.state).index) > 0
 
 
-def _in_time(programs: Mapping[int, Program], run: Run, at: Instant) -> bool:
+def _in_time(programs: Mapping[int, Program], run: Run, sent_at: Instant | None, at: Instant) -> bool:
+    """Since the sending, and within the longest wait, which a shift prolongs."""
     program = programs[run.version_id]
-    if run.counts_from is None or not program.has_step(run.state):
+    if run.counts_from is None or sent_at is None or not program.has_step(run.state):
         return False
-    return run.counts_from <= at <= run.counts_from + schedule.longest_wait(program, program.step(run.state).index)
+    return sent_at <= at <= run.counts_from + schedule.longest_wait(program, program.step(run.state).index)
 
 
 def _clock(

@@ -258,6 +258,22 @@ def test_an_answer_between_the_sending_and_its_report_counts(company: TestCompan
     assert due(company, mei) == "2026-03-05 10:00"
 
 
+def test_a_shift_prolongs_the_wait_and_an_answer_right_after_it_counts(company: TestCompany) -> None:
+    company.start(care(wait=WAITING))
+    mei = company.add("alice", "mei")
+    company.work_until("2026-03-03 10:00")
+    sent_at(company, mei, "one", "2026-03-03 18:00")
+    company.pause("care")
+    company.go_to("2026-03-06 09:00")
+    company.resume("care", "shift")
+    company.work()
+    latest = due(company, mei)
+
+    replies(company, mei, "2026-03-06 09:00")
+
+    assert (latest, due(company, mei)) == ("2026-03-15 10:00", "2026-03-08 10:00")
+
+
 def test_nobody_waits_for_an_answer_to_what_was_not_sent(company: TestCompany) -> None:
     company.start(care(wait=WAITING))
     mei = company.add("alice", "mei")
