@@ -65,6 +65,11 @@ class Known:
         """Every relation by its id."""
         return {one.relation_id: one for some in self.relations.values() for one in some}
 
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Nothing but relations is known."""
+        return not (self.attributes or self.audiences or self.in_sops or self.ended_sops)
+
     def owner(self, program: Program, customer_id: int, *, prefer: int | None = None) -> Owner | None:
         """Who would act for the customer now (see `owners.choose`)."""
         return owners.choose(program, self.relations.get(customer_id, ()), prefer=prefer)
@@ -85,20 +90,23 @@ class Known:
 
     def _of_customer(self, customer_id: int, zone: str) -> dict[str, Any]:
         about: dict[str, Any] = {"zone": zone}
+        if self._is_plain:
+            return about
         for name in ("attributes", "audiences", "in_sops", "ended_sops"):
             if found := getattr(self, name).get(customer_id):
                 about[name] = found
         return about
 
     def _in_scope(self, program: Program, customer_id: int) -> dict[str, Any]:
-        """Tags of each relation in scope, the last talk on any of them, and whether none is left."""
+        """Tags of each relation in scope, the last talk on any of them, and whether none is left or to come."""
         every = self.relations.get(customer_id, ())
         scope = owners.in_scope(program, every)
+        states = {one.state for one in every if program.in_scope(one.userid)}
         talks = [one.last_talk_at for one in scope if one.last_talk_at is not None]
         return {
             "relation_tag_sets": tuple(one.tags for one in scope),
             "last_talk_at": max(talks, default=None),
-            "lost": not scope and any(program.in_scope(one.userid) for one in every),
+            "lost": bool(states) and states.isdisjoint(("active", "handed_over")),
         }
 
 

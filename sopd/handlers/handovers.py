@@ -15,12 +15,13 @@ from functools import partial
 
 from machines.calendar import DAY_MS, HOUR_MS, Instant
 from machines.events import Lost, Merged
+from machines.facts import Dependencies
 from machines.sop import Program
 from sopd.handlers import enrollments, owner_moves, owners
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.entries import INHERITED_ADD_WAY
-from sopd.handlers.happened import NOTHING, Consequences
+from sopd.handlers.happened import NOTHING, Consequences, News
 from sopd.handlers.owner_moves import Moving
 from sopd.handlers.owners import Owner
 from sopd.handlers.welcomes import Begun
@@ -101,8 +102,16 @@ def _close(app: App, relation_ids: Sequence[int]) -> int:
         queries.set_handover(tx, [(one.relation_id, None) for one in leaving])
         runs = _runs(tx, leaving)
         relations = owners.candidates(tx, {one.customer_id for one in leaving}, with_tags=True) if runs else {}
-        follow(tx, app, _lead(tx, app, runs, leaving, relations, {}, {}))
+        follow(tx, app, _lead(tx, app, runs, leaving, relations, {}, {}) + _over(leaving))
         return len(leaving)
+
+
+def _over(leaving: Iterable[Leaving]) -> Consequences:
+    """Who waited to be taken over was not lost to rules; whether he is now, they may look."""
+    lost = Dependencies(lost=True)
+    return Consequences(
+        news=tuple(News(one.customer_id, lost, f"contact with {one.userid} ended", one.relation_id) for one in leaving)
+    )
 
 
 def _set_aside(app: App, relation_id: int, reason: str) -> None:

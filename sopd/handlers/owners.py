@@ -24,7 +24,8 @@ _NO_TAGS: frozenset[str] = frozenset()
 class Owner(NamedTuple):
     """A relation of a customer, as far as it may own runs. `able`: its member may send to customers.
 
-    `tags` are those that hold, empty unless they were asked for. State: active | half | lost.
+    `tags` are those that hold, empty unless they were asked for. State: active | half | lost | handed_over: lost,
+    and its runs wait for somebody who takes over.
     """
 
     relation_id: int

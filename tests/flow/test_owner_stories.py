@@ -429,3 +429,19 @@ def test_an_early_end_ends_a_run_that_waits_for_its_new_owner(store: Store) -> N
 
     assert waiting == [("alice", "enrolled", "")]
     assert [row[1] for row in desk.runs("wmMei")] == ["early_end"]
+
+
+def test_nobody_is_lost_while_he_is_handed_over(store: Store) -> None:
+    desk = Hands(store, NURSE.replace("{tag: [结果/已下单]}", f"{{lost: true}}, add_tags: [{MISSED}]"))
+    desk.vip("wmMei", "alice")
+    desk.vip("wmBo", "alice", "dora")
+    desk.world.transfer("alice", "bob", "wmMei", now=desk.now)
+    desk.world.mailbox.waiting[-1].due_at += 3_600_000
+    desk.transfer("wmBo", "alice", "dora")
+    desk.run_for(minutes=30)
+    waiting = desk.runs("wmMei") + desk.runs("wmBo")
+    desk.run_for(days=1)
+
+    assert waiting == [("alice", "enrolled", "")] * 2
+    assert [row[:2] for row in desk.runs("wmMei")] == [("bob", "enrolled")]
+    assert [row[1] for row in desk.runs("wmBo")] == ["lost"]

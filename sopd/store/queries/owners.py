@@ -10,7 +10,8 @@ from sopd.store.transaction import Transaction
 
 
 class RelationRow(NamedTuple):
-    """A relation with its member. `able`: the member may send to customers."""
+    """A relation with its member. `able`: the member may send to customers. A lost one is `handed_over` for so long as
+    its runs wait for somebody who takes over."""
 
     relation_id: int
     customer_id: int
@@ -30,7 +31,7 @@ def relations(tx: Transaction, customer_ids: Iterable[int]) -> list[RelationRow]
     given = tx.ids(customer_ids)
     rows = tx.rows(
         "select r.id, r.customer_id, r.member_id, m.userid, case when m.can_send and m.in_scope then 1 else 0 end,"
-        " r.state, r.channel, r.add_way, r.began_at, r.last_talk_at, r.learned_at from relation r"
+        " case when r.handover_until is null then r.state else 'handed_over' end, r.channel, r.add_way, r.began_at, r.last_talk_at, r.learned_at from relation r"
         f" join member m on m.id = r.member_id where r.customer_id in (select id from {given.sql} g) order by r.id",
         given.params,
     )

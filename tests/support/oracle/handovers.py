@@ -59,8 +59,13 @@ def give_up(company: Company, now: int) -> bool:
     for relation in waited:
         relation.handed_over = None
         over = _lead_on(company, relation, None, now)
-        follow(company, ended(over), now, left=over)
+        follow(company, [_lost(relation), *ended(over)], now, left=over)
     return bool(waited)
+
+
+def _lost(relation: Relation) -> News:
+    """Who waited to be taken over is lost only now, if at all."""
+    return News(relation.customer, frozenset({"lost"}), relation)
 
 
 def _heir(company: Company, relation: Relation) -> Relation | None:

@@ -64,6 +64,13 @@ def inside(company: Company, run: Run, now: int) -> About:
     return _about(company, run.sop, run.relation, now, events=events, said=said)
 
 
+def _is_awaited(company: Company, sop: Sop, relation: Relation) -> bool:
+    """Whether somebody is expected to take the customer over: nobody is lost meanwhile."""
+    members = sop.plan.members
+    every = [relation] if sop.plan.is_for_new else company.relations_of(relation.customer)
+    return any(one.handed_over is not None and (members is None or one.member in members) for one in every)
+
+
 def _about(
     company: Company,
     sop: Sop,
@@ -81,7 +88,7 @@ def _about(
         source=relation.source,
         add_way=relation.add_way,
         member=relation.member,
-        lost=not any(one.known for one in reach),
+        lost=not any(one.known for one in reach) and not _is_awaited(company, sop, relation),
         attributes=dict(customer.attributes),
         audiences=frozenset(customer.audiences),
         events=tuple(events),
