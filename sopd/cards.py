@@ -29,18 +29,24 @@ def run_once(app: App) -> int:
 
 
 def _take(app: App, claims: Mapping[int, int]) -> list[Request]:
-    """Before they are taken, WeCom is asked who the supervisors are whom some of them are for."""
-    owners = card_requests.superiors_wanted(app, claims)
-    if owners:
-        known = read_many(app.wecom.member, owners).values
-        card_requests.know_superiors(
-            app,
-            [
-                (owner, member.name, next((one for one in member.direct_leaders if one != owner), None))
-                for owner, member in known.items()
-            ],
-        )
-    return card_requests.take(app, claims)
+    """Before they are taken, WeCom is asked who the supervisors are whom some of them are for.
+
+    Where it cannot say now, the claim is left to run out: a minute later the card is due again.
+    """
+    wanted = card_requests.superiors_wanted(app, claims)
+    if not wanted:
+        return card_requests.take(app, claims)
+    asked = read_many(app.wecom.member, wanted)
+    card_requests.know_superiors(
+        app,
+        [
+            (owner, member.name, next((one for one in member.direct_leaders if one != owner), None))
+            for owner, member in asked.values.items()
+        ],
+    )
+    unsaid = [owner for owner, failure in asked.failures.items() if not refusals.is_final(failure)]
+    left = {card_id for owner in unsaid for card_id in wanted[owner]}
+    return card_requests.take(app, {card_id: claim for card_id, claim in claims.items() if card_id not in left})
 
 
 def _hand_over(app: App, requests: Sequence[Request]) -> None:

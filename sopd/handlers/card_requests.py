@@ -67,12 +67,16 @@ def lease(app: App) -> dict[int, int]:
         return queries.lease(tx, (PLANNED,), limit=MOST_CARDS, lease_ms=LEASE_MS)
 
 
-def superiors_wanted(app: App, claims: Mapping[int, int]) -> list[str]:
-    """Owners of these cards whose supervisors get them: WeCom is asked who that is before they are taken."""
+def superiors_wanted(app: App, claims: Mapping[int, int]) -> dict[str, list[int]]:
+    """The cards that are for supervisors, by owner: WeCom is asked who that is before they are taken."""
+    wanted: defaultdict[str, list[int]] = defaultdict(list)
     with app.store.reading() as tx:
         rows = queries.read(tx, claims)
         programs = app.programs.all(tx, [row.version_id for row in rows])
-        return sorted({row.owner for row in rows if _assigned(programs[row.version_id], row) == "supervisor"})
+        for row in rows:
+            if _assigned(programs[row.version_id], row) == "supervisor":
+                wanted[row.owner].append(row.id)
+    return wanted
 
 
 def know_superiors(app: App, told: Sequence[tuple[str, str, str | None]]) -> None:

@@ -177,11 +177,14 @@ def _is_wanted(card: Card, program: Program, now: Instant) -> bool:
     if card.state in FINAL:
         card.look_again(None)
         return False
-    if card.state == UNSURE:
-        return True
+    timetable = program.timetable
+    if card.state == UNSURE:  # the first call may have had no effect: the member must not be woken by the second
+        quiet_until = timetable.quiet.end_after(now, timetable.zone)
+        card.look_again(min(quiet_until, card.row.expires_at))
+        return quiet_until <= now
     if card.state != HANDED:
         return False
-    ask_at, timetable = card.memory.ask_at, program.timetable
+    ask_at = card.memory.ask_at
     if ask_at is not None and ask_at <= now:
         ask_at = card.memory.ask_at = timetable.quiet.end_after(ask_at if ask_at > now else now, timetable.zone)
     card.rest()

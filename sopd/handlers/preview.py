@@ -28,10 +28,11 @@ from machines.reasons import (
     WAITS_FOR_PUSH,
 )
 from machines.rules import evaluate
+from machines.slots import creation_minute
 from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
 from sopd.errors import NotFound, Refused
-from sopd.handlers import entries, planning_quota, preview_ahead, schedule, stepwise
+from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead, schedule, stepwise
 from sopd.handlers import facts as known_facts
 from sopd.handlers.app import App, RunningSop
 from sopd.handlers.entries import Judged, Wish
@@ -179,7 +180,7 @@ def _judged(tx: Transaction, app: App, asked: _Asked, program: Program) -> Judge
 def _why_not(tx: Transaction, subject: Subject, added_at: Instant | None, was_inside: bool) -> str:
     """Why a new customer would not be let in."""
     sop, program, who = subject.sop, subject.program, subject.who
-    needs = entries.needs_at_entry(program)
+    needs = program.gate_needs
     about = known_facts.of_customers(tx, [who.customer_id], needs).of(program, who.customer_id, who.relation_id)
     as_it_was = added_at is None and sop.started_at is not None
     return entry.admit(
@@ -264,7 +265,7 @@ def _foresee(
     facts: PlanFacts,
     others: Sequence[Ahead],
 ) -> Foreseen:
-    timetable = subject.program.timetable
+    timetable, channel = subject.program.timetable, step.channel
     if step.channel == "welcome":  # at the moment of adding, by day and by night, and no task
         send_at = expires_at = due_at
     else:
@@ -273,14 +274,20 @@ def _foresee(
     if step.takes_quota and not preview_ahead.has_day(tx, app, subject, due_at, send_at, others):
         full = after_full(subject.program.quota_full, 0)
         again = planning_quota.next_try_at(subject.program, step, due_at, send_at)
-        facts = replace(facts, has_place=False, full=full, next_try_at=again)
+        if full == "remind":
+            channel = "remind"
+        else:
+            facts = replace(facts, has_place=False, full=full, next_try_at=again)
     verdict = check(facts)
     if not verdict.ready:
         reason, until = getattr(verdict.event, "reason", verdict.check), getattr(verdict.event, "until", None)
         return Foreseen(step.id, step.channel, due_at, verdict.check, reason, until=until)
-    if not step.takes_quota:
-        return Foreseen(step.id, step.channel, due_at, verdict.check, "", send_at)
+    if channel == "welcome":
+        return Foreseen(step.id, channel, due_at, verdict.check, "", send_at)
+    if channel in planning_slots.TAKE_NO_SLOT:
+        at = creation_minute(send_at, expires_at, timetable)
+        return Foreseen(step.id, channel, due_at, verdict.check, "", at, expires_at=expires_at)
     seat = preview_ahead.slot_at(tx, subject, step, due_at, send_at, expires_at)
     if seat is None:
         return Foreseen(step.id, step.channel, due_at, CAPACITY, CAPACITY, expires_at=expires_at)
-    return Foreseen(step.id, step.channel, due_at, verdict.check, "", seat, expires_at=expires_at)
+    return Foreseen(step.id, channel, due_at, verdict.check, "", seat, expires_at=expires_at)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sopd.commands import CancelDispatch, EndEnrollments, MuteCustomer, RetryPushes, StopSop
-from sopd.handlers import customers, endings, retries, sops, withdrawals
+from sopd.commands import CancelDispatch, EndEnrollments, MuteCustomer, ResumeSop, RetryPushes, StopSop
+from sopd.handlers import customers, endings, preview, retries, sops, withdrawals
 from sopd.sandbox.config import SandboxConfig
 from sopd.store import Store
 from tests.support.desk_of_cards import CALL, HANDED_AT, REMIND, CardDesk
@@ -354,6 +354,18 @@ def test_a_lost_answer_makes_no_second_card(store: Store, kind: str) -> None:
     assert (desk.push("wmMei"), desk.cards[0].replaced) == (("sent", None), "已完成")
 
 
+def test_a_lost_answer_before_the_quiet_hours_wakes_nobody(store: Store) -> None:
+    desk = CardDesk(store, sop=REMIND.replace('at: "10:00"', 'at: "20:59"', 1))
+    desk.add("wmMei")
+    desk.fails("send_app_message", "drop", after=True, times=100)
+    desk.run_until(at("2026-03-03 21:00"))
+    asked = desk.calls("send_app_message")
+    desk.run_until(at("2026-03-04 09:00"))
+
+    assert desk.calls("send_app_message") == asked
+    assert desk.dispatches() == ["needs_operator"], "the duplicate check does not look back so far"
+
+
 def test_an_unanswered_call_without_effect_is_made_again(store: Store) -> None:
     desk = CardDesk(store)
     desk.add("wmMei")
@@ -410,6 +422,42 @@ def test_members_get_no_more_cards_a_minute_than_wecom_delivers(store: Store) ->
     assert {desk.push(name)[0] for name in names} == {"requested"}
 
 
+# -- what steps and operators make of it -------------------------------------------------------------------------------
+
+
+def test_step_by_step_the_next_one_counts_from_the_click(store: Store) -> None:
+    sop = REMIND.replace("steps:", "pace: stepwise\nsteps:").replace("day: 9", "day: 2")
+    desk = desk_with(store, "wmMei", sop=sop)
+    desk.run_until(at("2026-03-04 11:00"))
+    desk.presses("done")
+    desk.run_until(at("2026-03-06 10:01"))
+
+    assert desk.push("wmMei", "second")[0] == "requested"
+    assert desk.rows("select due_at from push where step_id = 'second'") == [(at("2026-03-06 10:00"),)]
+
+
+def test_catching_up_after_a_pause_hands_the_card_out_again(store: Store) -> None:
+    desk = desk_with(store, "wmMei")
+    desk.pause()
+    desk.run_for(hours=2)
+    sops.resume(desk.app, ResumeSop("care", WHO, "catch_up"))
+    desk.run_for(minutes=5)
+
+    assert [card.replaced for card in desk.cards] == ["已无需处理", None]
+    desk.presses("done")
+    assert desk.push("wmMei") == ("sent", None)
+
+
+def test_the_preview_foresees_cards(store: Store) -> None:
+    desk = CardDesk(store, sop=CALL)
+    desk.add("wmMei")
+
+    ahead = preview.preview(desk.app, "care", 1)
+    assert [(step.channel, step.send_at) for step in ahead.steps] == [
+        ("call", HANDED_AT), ("mass_send", at("2026-03-11 10:01")),
+    ]  # fmt: skip
+
+
 # -- who gets it -------------------------------------------------------------------------------------------------------
 
 
@@ -422,6 +470,16 @@ def test_a_supervisor_may_get_the_card_instead(store: Store) -> None:
     assert ([card.member for card in desk.cards], desk.said()["跟进成员"]) == (["boss"], "Alice")
     desk.presses("done")
     assert desk.push("wmMei") == ("sent", None)
+
+
+def test_a_supervisor_wecom_cannot_name_just_now_is_asked_for_again(store: Store) -> None:
+    desk = CardDesk(store, sop=REMIND.replace("by: remind", "by: remind, assign: supervisor"), members="alice boss")
+    desk.world.members["alice"].leader = "boss"
+    desk.add("wmMei")
+    desk.fails("member", "http_502", times=4)
+    desk.run_until(at("2026-03-03 10:10"))
+
+    assert [card.member for card in desk.cards] == ["boss"]
 
 
 def test_without_a_supervisor_the_owner_gets_it(store: Store) -> None:
@@ -469,6 +527,7 @@ def test_a_mass_send_without_a_day_becomes_a_card(store: Store) -> None:
     rival = SEND.replace("care", "better").replace("40", "60").replace("第一天", "更重要")
     desk.publish(("better.yaml", rival))
     desk.add("wmMei")
+    assert [step.channel for step in preview.preview(desk.app, "care", 1).steps] == ["remind"]
     desk.run_until(HANDED_AT)
 
     assert [task.content.text for task in desk.tasks] == ["更重要"]

@@ -142,11 +142,11 @@ def lock_members(tx: Transaction, userids: Iterable[str]) -> None:
 def handed_since(tx: Transaction, userids: Iterable[str], since: int) -> list[tuple[str, int]]:
     """(member, instant) of every card handed, tried or just being handed to one of these members since then."""
     given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
+    joined = f"from {given.sql} g join dispatch d on d.to_userid = g.userid and d.to_userid is not null"
     return tx.rows(
-        f"select d.to_userid, coalesce(d.attempted_at, cast(? as bigint)) from {given.sql} g"
-        " join dispatch d on d.to_userid = g.userid and d.to_userid is not null"
-        " where d.attempted_at > ? or (d.attempted_at is null and d.state = 'handing')",
-        (tx.now, *given.params, since),
+        f"select d.to_userid, d.attempted_at {joined} and d.attempted_at > ?"
+        f" union all select d.to_userid, cast(? as bigint) {joined} and d.attempted_at is null and d.state = 'handing'",
+        (*given.params, since, tx.now, *given.params),
     )
 
 
