@@ -52,16 +52,22 @@ class Tidings:
         if self.is_heard:
             self.waiting.append(Report(kind, body, at))
 
-    def take_due(self, now: Instant) -> list[list[Report]]:
+    def due(self, now: Instant) -> list[list[Report]]:
         """Everything due at `now`, in the order in which it happened, in batches of one kind each."""
-        due = [one for one in self.waiting if one.due_at <= now]
-        self.waiting = [one for one in self.waiting if one.due_at > now]
-        self.in_delivery += len(due)
         batches: list[list[Report]] = []
-        for one in due:
+        for one in self.waiting:
+            if one.due_at > now:
+                continue
             if not batches or batches[-1][0].kind != one.kind or len(batches[-1]) == AT_ONCE:
                 batches.append([])
             batches[-1].append(one)
+        return batches
+
+    def take_due(self, now: Instant) -> list[list[Report]]:
+        """Take out what is `due`; each batch must come back through `settle`."""
+        batches = self.due(now)
+        self.waiting = [one for one in self.waiting if one.due_at > now]
+        self.in_delivery += sum(map(len, batches))
         return batches
 
     def settle(self, batch: list[Report], status: int, refused: Collection[int], now: Instant) -> None:

@@ -45,6 +45,9 @@ _QUESTIONS = {
     "acts": "select o.kind, o.state, o.reason, m.userid, c.external_userid from outbox o"
     " join relation r on r.id = o.relation_id join member m on m.id = r.member_id"
     " join customer c on c.id = r.customer_id",
+    "signals": "select s.kind, s.name, c.external_userid, s.at, s.properties, s.text from signal s"
+    " join customer c on c.id = s.customer_id",
+    "attributes": "select external_userid, attributes from customer",
     "audit": "select who, verb, target from audit",
     "set aside": "select kind, reason from set_aside",
 }
@@ -52,6 +55,7 @@ _REPEATABLE = ("audit", "acts")
 """Who gives an order twice, because he did not hear that it was done, is twice in the audit; once is what counts."""
 _UNFINISHED = {
     "inbox": "select event, change_type from inbox where state <> 'done'",
+    "signals": "select ref from signal where handled_at is null",
     "re-reads": "select userid, external_userid, cause, reason from dirty",
     "tasks": "select state, reason from dispatch where state not in"
     " ('settled', 'failed', 'cancelled', 'needs_operator')",

@@ -58,7 +58,7 @@ class Player:
 
     def _work_off(self) -> None:
         """All that is due at this instant, on both sides."""
-        while any([self._people(), self._letters(), self._orders(), self._loops()]):
+        while any([self._people(), self._letters(), self._reports(), self._orders(), self._loops()]):
             self._fold()
 
     def _people(self) -> bool:
@@ -78,6 +78,20 @@ class Player:
                 rig.world.mailbox.settle(one, 200, rig.now)
 
         self.perform(Unit("accept", deliver))
+        return True
+
+    def _reports(self) -> bool:
+        """What people said and did, as the company's own systems report it: again and again until it is taken."""
+        if not self.rig.world.tidings.due(self.rig.now):
+            return False
+
+        def report(rig: Rig) -> None:
+            tidings, now = rig.world.tidings, rig.now
+            answers = [rig.push(batch[0].kind, [one.body for one in batch]) for batch in tidings.due(now)]
+            for batch, (status, refused) in zip(tidings.take_due(now), answers, strict=True):
+                tidings.settle(batch, status, refused, now)
+
+        self.perform(Unit("report", report))
         return True
 
     def _orders(self) -> bool:

@@ -113,6 +113,32 @@ quota_full: remind
 """
 
 
+ASK = f"""
+sop: ask
+title: 问价
+kind: new_customer
+priority: 60
+steps:
+  - id: coupon
+    day: 0
+    at: "10:10"
+    by: mass_send
+    text: 优惠券
+    on_reply: {{keywords: {{价格: {{add_tags: [{VIP}], set: {{asked: true}}}}}}}}
+  - {{id: last, day: 1, at: "10:10", by: mass_send, text: 再见}}
+early_end: {{when: {{event: order_paid}}, add_tags: [{BOUGHT}]}}
+"""
+SALES = f"""
+sop: sales
+title: 报价
+kind: nurture
+entry: {{when: {{attribute: {{asked: true}}}}}}
+steps:
+  - {{id: quote, day: 2, at: "10:10", by: mass_send, text: 报价}}
+early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}]}}
+"""
+
+
 @dataclass(frozen=True)
 class Story:
     """One enterprise from `starts_at` to `ends_at`, by when everything has come to rest."""
@@ -378,4 +404,22 @@ CARDS = _day(
 )
 """Reminders and phone tasks: done, put off, withdrawn, left by some; a mass send without a day becomes one."""
 
-STORIES: tuple[Story, ...] = (BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING, CARDS)
+ANSWERING = _day(
+    "answering",
+    "2026-03-04 14:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", "wm3"),
+        Deed(at("2026-03-02 10:30"), "chat", {"member": "alice", "customer": "wm1", "text": "价格?"}),
+        Deed(at("2026-03-02 10:30"), "chat", {"member": "alice", "customer": "wm2", "text": "价格?"}),
+        Deed(at("2026-03-02 10:31"), "chat", {"member": "alice", "customer": "wm3", "text": "好的"}),
+        Deed(at("2026-03-02 10:40"), "customer_does", {"customer": "wm1", "event": "order_paid"}),
+        Deed(at("2026-03-02 10:40"), "customer_does", {"customer": "wm3", "event": "order_paid"}),
+    ),
+    ASK,
+    SALES,
+)
+"""Answers tag and set, what was set lets somebody in, an order ends the one run and its tag the other."""
+
+STORIES: tuple[Story, ...] = (
+    BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING, CARDS, ANSWERING,
+)  # fmt: skip

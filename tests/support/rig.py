@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +17,7 @@ from zoneinfo import ZoneInfo
 from machines.calendar import Instant
 from sopd import bootstrap, config
 from sopd.actors import LOOPS
-from sopd.commands import ApplySop, CreateToken, StartSop
+from sopd.commands import ApplySop, StartSop
 from sopd.crypto import CallbackRejected
 from sopd.handlers import sops, tokens, upkeep
 from sopd.sandbox.config import SandboxConfig
@@ -30,12 +28,17 @@ from sopd.sandbox.tidings import Kind
 from sopd.sandbox.transport import SandboxTransport
 from sopd.sandbox.world import World
 from sopd.store import Store
+from sopd.store.tables import Token
 from sopd.web.api import Api
 from sopd.web.api.problems import Problem
 from sopd.wecom.callbacks import parse
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 WHO = "tester"
+SECRET = "sopd_rig"
+TOKEN = {
+    "name": "rig", "hash": tokens.hash_of(SECRET), "scopes": "events:write messages:write", "created_by": WHO,
+}  # fmt: skip
 
 
 def at(text: str) -> Instant:
@@ -73,7 +76,7 @@ class Rig:
         self.world = world
         self.now = start
         store.set_clock(start)
-        self.stage = Stage(world, population, deliver=self._deliver, push=self._push, faults=faults)
+        self.stage = Stage(world, population, deliver=self._deliver, push=self.push, faults=faults)
         self.transport = SandboxTransport(self.stage.gateway, lambda: self.now)
         self.settings = settings or settings_for(world.config)
         self.engine = bootstrap.build(self.settings, store, transport=self.transport)
@@ -83,6 +86,8 @@ class Rig:
         self.watch: Callable[[Rig], None] | None = None
         """Called after every instant at which something happened, e.g. to check invariants."""
         upkeep.ensure_jobs(self.app)
+        with store.transaction() as tx:
+            tx.insert(Token, [TOKEN | {"created_at": start}], on_conflict="ignore")
 
     # -- what an operator does ---------------------------------------------------------------------------------------
 
@@ -128,15 +133,10 @@ class Rig:
 
     # -- the line between the two --------------------------------------------------------------------------------------
 
-    @cached_property
-    def _authorization(self) -> str:
-        """Of the token by which the company's own systems report what people say and do."""
-        secret = tokens.create(self.app, CreateToken(f"rig-{uuid.uuid4()}", ("events:write", "messages:write"), WHO))
-        return f"Bearer {secret}"
-
-    def _push(self, kind: Kind, bodies: list[dict[str, Any]]) -> tuple[int, Collection[int]]:
+    def push(self, kind: Kind, bodies: list[dict[str, Any]]) -> tuple[int, Collection[int]]:
+        """What the company's own systems report of what people say and do, as over HTTP."""
         try:
-            status, answer = self.api.take(f"/{kind}", self._authorization, json.dumps(bodies).encode())
+            status, answer = self.api.take(f"/{kind}", f"Bearer {SECRET}", json.dumps(bodies).encode())
         except Problem as problem:
             return int(problem.status), ()
         return int(status), [one["index"] for one in answer["refused"]]
