@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 Value = str | bool | int | float | date
@@ -121,11 +120,8 @@ class Dependencies:
 
         Any question about replies is one topic. Time passing is none: its instants are computed (see `flips_at`).
         """
-        return _topics(self)
-
-    def meets(self, touched: Dependencies) -> bool:
-        """Whether news that touch this can change a rule with these dependencies."""
-        return not _topics(self).isdisjoint(_topics(touched))
+        named = {(kind, name) for kind in _NAMED for name in getattr(self, kind)}
+        return frozenset(named | {(kind, "") for kind in _PLAIN if getattr(self, kind)})
 
     def __or__(self, other: Dependencies) -> Dependencies:
         """What two rules need together."""
@@ -134,12 +130,6 @@ class Dependencies:
 
 _NAMED = ("tags", "attributes", "events", "stages", "audiences", "sops")
 _PLAIN = ("asked", "lost", "source", "member", "added", "talk")
-
-
-@lru_cache(maxsize=8192)
-def _topics(needs: Dependencies) -> frozenset[tuple[str, str]]:
-    named = {(kind, name) for kind in _NAMED for name in getattr(needs, kind)}
-    return frozenset(named | {(kind, "") for kind in _PLAIN if getattr(needs, kind)})
 
 
 @dataclass(frozen=True, slots=True)

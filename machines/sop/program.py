@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from machines.facts import Dependencies
 from machines.lateness import Grace, LatePolicy
 from machines.lateness import Within as WithinMs
 from machines.moments import AfterElapsed, AtOnce, Moment, NextWeekday, OnDate, OnDay, TimedStep
-from machines.rules import Path, Rule, bind_tags, depends_on, located
+from machines.rules import Path, Rule, bind_tags, depends_on, located, needs_of
 from machines.rules.atoms import Tag
 from machines.rules.scalars import milliseconds
 from machines.rules.times import Within
@@ -129,6 +129,26 @@ class Program:
     dependencies: Dependencies
     _places: Mapping[str, int] = field(repr=False)
     _hash: int = field(repr=False)
+
+    @cached_property
+    def entry_needs(self) -> Dependencies:
+        """What the entry rule looks at; nothing without one."""
+        return needs_of(self.entry_rule)
+
+    @cached_property
+    def end_needs(self) -> Dependencies:
+        """What the early-end rule looks at; nothing without one."""
+        return needs_of(self.early_end_rule)
+
+    @cached_property
+    def gate_needs(self) -> Dependencies:
+        """What has to be known of somebody to judge an entry: both rules together."""
+        return self.entry_needs | self.end_needs
+
+    @cached_property
+    def end_topics(self) -> frozenset[tuple[str, str]]:
+        """The news at which an early end is judged."""
+        return self.end_needs.topics
 
     def step(self, step_id: str) -> ProgramStep:
         """The step of this id; KeyError if there is none."""

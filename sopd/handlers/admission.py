@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from sopd.handlers import entries
 from sopd.handlers.app import App
-from sopd.handlers.entries import INHERITED_ADD_WAY, Wish, needs_at_entry
+from sopd.handlers.entries import INHERITED_ADD_WAY, Wish
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.welcomes import Begun
 from sopd.store import Transaction
 
-__all__ = ["INHERITED_ADD_WAY", "Begun", "admit", "needs_at_entry"]
+__all__ = ["INHERITED_ADD_WAY", "Begun", "admit"]
 
 
 def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences:

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from machines.facts import Dependencies
-from machines.rules import needs_of
 from machines.sop import Program
 
 LIVE = ("initialising", "running", "paused")
@@ -59,9 +57,9 @@ class Catalogue:
         """A SOP by its key, None if there is none."""
         return next((sop_id for sop_id, known in self.keys.items() if known == key), None)
 
-    def entering(self, touched: Dependencies) -> list[RunningSop]:
+    def entering(self, topics: Iterable[tuple[str, str]]) -> list[RunningSop]:
         """The nurture SOPs whose entry rule may change by such news, in order."""
-        found = {sop_id for topic in touched.topics for sop_id in self._entering.get(topic, ())}
+        found = {sop_id for topic in topics for sop_id in self._entering.get(topic, ())}
         return sorted((self.live[sop_id] for sop_id in found), key=rank)
 
 
@@ -74,7 +72,7 @@ def build(rows: Iterable[Sequence[Any]], sops: Iterable[RunningSop], programs: I
     live = {sop.sop_id: sop for sop in sorted(sops, key=rank)}
     entering: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for sop in live.values():
-        for topic in needs_of(sop.program.entry_rule).topics if sop.kind == "nurture" else ():
+        for topic in sop.program.entry_needs.topics if sop.kind == "nurture" else ():
             entering[topic].append(sop.sop_id)
     return Catalogue(
         live,

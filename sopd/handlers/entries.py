@@ -18,7 +18,7 @@ from machines import entry, reasons
 from machines.calendar import Instant
 from machines.entry import Admission, EntryFacts, Gate
 from machines.facts import Dependencies, EventFact, Facts
-from machines.rules import flips_at, needs_of
+from machines.rules import flips_at
 from machines.sop import Program
 from sopd.handlers import entries_writing, facts, schedule
 from sopd.handlers.app import App
@@ -158,7 +158,7 @@ def _load(
     tx: Transaction, live: Sequence[tuple[Wish, RunningSop]]
 ) -> tuple[Known, dict[tuple[int, int], LastRun]]:
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
-    needs = reduce(or_, map(needs_at_entry, programs), Dependencies())
+    needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
     known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True)
     subjects = [_subject(sop, wish) for wish, sop in live]
@@ -198,7 +198,7 @@ def _judge(
     anchor_at = _anchor(program, wish, owner, about, entered_at)
     state = "running" if as_running and sop.state == "paused" else sop.state
     admission = _admit(program, EntryFacts(
-        about=about.restricted_to(needs_at_entry(program)),
+        about=about.restricted_to(program.gate_needs),
         gate=wish.gate,
         sop_state=state,
         is_new=owner is not None and entry.is_new(owner.began_at, sop.started_at),
@@ -222,12 +222,6 @@ def _judge(
 @lru_cache(maxsize=8192)
 def _admit(program: Program, facts: EntryFacts) -> Admission:
     return entry.admit(program, facts)
-
-
-@lru_cache(maxsize=1024)
-def needs_at_entry(program: Program) -> Dependencies:
-    """What has to be known of somebody to judge an entry."""
-    return needs_of(program.entry_rule) | needs_of(program.early_end_rule)
 
 
 def _owner(known: Known, program: Program, wish: Wish) -> Owner | None:
@@ -270,7 +264,7 @@ def _armed(one: Judged, now: Instant) -> Armed | None:
     """The next instant at which the entry rule is to be looked at by itself; None: there never is one for this SOP."""
     assert one.sop is not None
     program = one.sop.program
-    timed = needs_of(program.entry_rule).time
+    timed = program.entry_needs.time
     if not (timed or program.reenter.mode == "after") or one.about is None:
         return None
     at = _look_again_at(one, program, timed, now)

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from machines.facts import Dependencies
-from machines.rules import needs_of
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue, RunningSop
@@ -49,7 +48,7 @@ def _wishes(catalogue: Catalogue, happened: Mapping[int, Sequence[Touch]]) -> It
 def _gates(catalogue: Catalogue, one: Touch) -> list[int]:
     """The SOPs to which this may bring somebody."""
     if one.only is None:
-        return [sop.sop_id for sop in catalogue.entering(one.touched)]
+        return [sop.sop_id for sop in catalogue.entering(one.topics)]
     sop = catalogue.live.get(one.only.sop_id)
     is_meant = one.only.purpose == flips.ENTRY and sop is not None and sop.kind == "nurture"
     return [one.only.sop_id] if is_meant else []
@@ -57,7 +56,7 @@ def _gates(catalogue: Catalogue, one: Touch) -> list[int]:
 
 def _wish(sop: RunningSop, customer_id: int, news: Sequence[Touch]) -> Wish:
     """The event at hand is what let somebody in, if the rule asks for it."""
-    asked = needs_of(sop.program.entry_rule).events
+    asked = sop.program.entry_needs.events
     event = next((one.event for one in news if one.event is not None and one.event.name in asked), None)
     return Wish(
         sop.sop_id, customer_id, "own", "rule" if event is None else f"event:{event.name}", event=event,

@@ -16,7 +16,7 @@ from machines.enrollment import Facts as OpenFacts
 from machines.entry import Gate
 from machines.events import StepDue
 from machines.facts import Dependencies, Facts
-from machines.rules import Literal, flips_at, needs_of
+from machines.rules import Literal, flips_at
 from machines.sop import Program
 from sopd.handlers import pushes, schedule, welcomes
 from sopd.handlers.app import App
@@ -236,6 +236,6 @@ def _note(run_id: int, led: _Led) -> Note:
 def _armed(run: Run, one: Entrant) -> Armed | None:
     """When time alone changes the early-end rule first."""
     rule = one.sop.program.early_end_rule
-    if rule is None or not needs_of(rule).time:
+    if rule is None or not one.sop.program.end_needs.time:
         return None
     return Armed(flips.END, run.sop_id, run.id, run.customer_id, flips_at(rule, one.about, one.about.now))

@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 from machines.effects import EnrollmentEffect, FlowTo, SetAttributes, WriteTags
 from machines.enrollment import ENDS
 from machines.reasons import family
-from machines.rules import needs_of
 from sopd.handlers import attributes, pushes, tags
 from sopd.handlers.app import App
 from sopd.handlers.attributes import Change
@@ -156,7 +155,7 @@ def _write_tags(
 def _forget_flips(tx: Transaction, app: App, ended: Sequence[Move]) -> None:
     """Time changes nothing for a run that has ended."""
     programs = app.programs.all(tx, [move.run.version_id for move in ended])
-    timed = [move.run for move in ended if needs_of(programs[move.run.version_id].early_end_rule).time]
+    timed = [move.run for move in ended if programs[move.run.version_id].end_needs.time]
     flips.drop(tx, [FlipKey(flips.END, run.sop_id, run.id) for run in timed])
 
 

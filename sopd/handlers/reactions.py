@@ -15,7 +15,7 @@ from typing import NamedTuple
 from machines.events import EarlyEnd
 from machines.facts import Dependencies, Facts
 from machines.rules import NOTHING as NO_LITERALS
-from machines.rules import Literal, evaluate, flips_at, needs_of, occurring, released
+from machines.rules import Literal, evaluate, flips_at, occurring, released
 from machines.sop import Program
 from sopd.handlers import enrollments, facts, touches
 from sopd.handlers.app import App
@@ -65,7 +65,7 @@ def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) ->
     runs = [run for run in runs if news[run.id]]
     if not runs:
         return []
-    about = facts.of_runs(tx, runs, programs, {needs_of(programs[run.version_id].early_end_rule) for run in runs})
+    about = facts.of_runs(tx, runs, programs, _needs(programs, runs))
     return [_judged(run, programs[run.version_id], news[run.id], about[run.id]) for run in runs]
 
 
@@ -76,8 +76,7 @@ def at_their_end(tx: Transaction, app: App, run_ids: Collection[int]) -> set[int
     runs = queries.runs_by_id(tx, run_ids)
     programs = app.programs.all(tx, [run.version_id for run in runs])
     ruled = [run for run in runs if programs[run.version_id].early_end_rule is not None]
-    needs = {needs_of(programs[run.version_id].early_end_rule) for run in ruled}
-    about = facts.of_runs(tx, ruled, programs, needs) if ruled else {}
+    about = facts.of_runs(tx, ruled, programs, _needs(programs, ruled)) if ruled else {}
     return {run.id for run in ruled if _judged(run, programs[run.version_id], (), about[run.id]).ends}
 
 
@@ -85,7 +84,7 @@ def keep(tx: Transaction, judged: Iterable[Judged]) -> None:
     """Write down of runs that go on which literals are inherited still, and when time changes their rule next."""
     judged = list(judged)
     queries.set_inherited(tx, [(one.run.id, one.left) for one in judged if one.left != one.inherited])
-    timed = [one for one in judged if needs_of(one.program.early_end_rule).time]
+    timed = [one for one in judged if one.program.end_needs.time]
     flips.arm(tx, [armed(one.program, one.run, one.about) for one in timed])
 
 
@@ -99,16 +98,19 @@ def armed(program: Program, run: JudgedRun, about: Facts) -> Armed:
 # -- inside ------------------------------------------------------------------------------------------------------------
 
 
+def _needs(programs: Mapping[int, Program], runs: Iterable[JudgedRun]) -> set[Dependencies]:
+    return {programs[version_id].end_needs for version_id in {run.version_id for run in runs}}
+
+
 def _concerning(run: JudgedRun, program: Program, happened: Iterable[Touch]) -> list[Touch]:
-    needs = needs_of(program.early_end_rule)
-    return [one for one in happened if _concerns(run, program, needs, one)]
+    return [one for one in happened if _concerns(run, program, one)] if program.end_topics else []
 
 
-def _concerns(run: JudgedRun, program: Program, needs: Dependencies, one: Touch) -> bool:
+def _concerns(run: JudgedRun, program: Program, one: Touch) -> bool:
     if one.only is not None:
         return one.only.purpose == flips.END and one.only.ref_id == run.id
     elsewhere = one.relation_id not in (None, run.relation_id) and program.kind == "new_customer"
-    return not elsewhere and needs.meets(one.touched)
+    return not elsewhere and not program.end_topics.isdisjoint(one.topics)
 
 
 def _judged(run: JudgedRun, program: Program, news: Sequence[Touch], about: Facts) -> Judged:
@@ -118,7 +120,7 @@ def _judged(run: JudgedRun, program: Program, news: Sequence[Touch], about: Fact
     anew = NO_LITERALS
     if inherited:
         anew = frozenset(literal for one in news for literal in _anew(program, run, one))
-    left, ends = _verdict(program, about.restricted_to(needs_of(rule)), inherited, anew)
+    left, ends = _verdict(program, about.restricted_to(program.end_needs), inherited, anew)
     return Judged(run, program, news, about, inherited, left, ends)
 
 
@@ -143,6 +145,6 @@ def _verdict(program: Program, about: Facts, inherited: Literals, anew: Literals
 
 def _ending(one: Judged, names: Mapping[str, str]) -> Ending:
     """The end with its cause: one hop from the first of the news, in the chain of that."""
-    needs = needs_of(one.program.early_end_rule)
+    needs = one.program.end_needs
     cause = one.news[0].cause
     return Ending(EarlyEnd(touches.text(one.news, needs, names)), Cause(cause.hop + 1, cause.chain))

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
@@ -41,6 +42,11 @@ class Touch:
     event: EventFact | None = None
     signal_id: int | None = None
     only: Only | None = None
+
+    @cached_property
+    def topics(self) -> frozenset[tuple[str, str]]:
+        """What it is about, as the rules' dependencies say it."""
+        return self.touched.topics
 
 
 def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:

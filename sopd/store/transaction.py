@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from peewee import BigIntegerField, BooleanField, IntegerField
@@ -102,10 +103,11 @@ class Transaction:
         if returning:
             sql += f" returning {', '.join(map(quoted, returning))}"
         types = {column.name: column.type for column in named}
-        wanted = [(column.name, column.default) for column in named]
+        defaults = {column.name: column.default for column in named}
+        pick = itemgetter(*defaults) if len(defaults) > 1 else lambda row: tuple(row.values())
         written: list[tuple[Any, ...]] = []
         for start in range(0, len(rows), step := self._chunk(len(named))):
-            values = [tuple([row.get(name, default) for name, default in wanted]) for row in rows[start : start + step]]
+            values = [pick({**defaults, **row}) for row in rows[start : start + step]]
             given = self.table(types, values)
             written += self._execute(sql % given.sql, given.params, lambda c: c.fetchall() if returning else [])
         return written
