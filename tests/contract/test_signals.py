@@ -14,6 +14,7 @@ from sopd.store import Store
 from sopd.store.queries import signals as queries
 from sopd.store.queries.signals import Since
 from tests.support.company import TestCompany, at
+from tests.support.plans import assert_uses_index
 
 ASKING = """
 sop: asking
@@ -211,3 +212,54 @@ def test_a_signal_that_cannot_be_handled_is_set_aside_and_tried_again(company: T
         tx.run("update signal set properties = '{}' where ref = 'event/bad'")
     assert aside.retry(company.app, RetrySetAside("tester")) == {"signal": 1}
     assert loop.run_once(company.app) == 1
+
+
+# -- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def statements(company: TestCompany, work) -> int:
+    seen: list[str] = []
+    company.store.on_statement(seen.append)
+    try:
+        work()
+    finally:
+        company.store.on_statement(None)
+    return sum(1 for sql in seen if not sql.startswith(("begin", "commit")) and "from clock" not in sql)
+
+
+def test_statements_of_a_page_do_not_depend_on_its_size(company: TestCompany) -> None:
+    company.start(ASKING)
+    found = {}
+    for count in (1, 200):
+        names = [f"wm{count}x{number}" for number in range(count)]
+        for name in names:
+            company.add("alice", name)
+        events = [event(f"{count}/{name}", name) for name in names]
+        found["take", count] = statements(company, lambda events=events: take(company, *events))
+        found["events", count] = statements(company, lambda: loop.run_once(company.app))
+        said = [
+            {"ref": f"{count}/{name}", "from": name, "to": "alice", "text": "价格"} for name in names
+        ]
+        messages = read(Message, said).items
+        signals.take_messages(company.app, messages)
+        found["replies", count] = statements(company, lambda: loop.run_once(company.app))
+
+    assert {key: found[key, 200] for key in ("take", "events", "replies")} == {
+        key: found[key, 1] for key in ("take", "events", "replies")
+    }
+
+
+def test_signals_are_found_through_indexes(company: TestCompany) -> None:
+    for sql, params, index in (
+        ("select id, customer_id from signal where handled_at is null order by id limit ?", (2000,), "signal_new"),
+        ("select exists (select 1 from signal where handled_at is null)", (), "signal_new"),
+        ("select s.at from signal s where s.customer_id = ? and s.id > ? and s.handled_at is not null", (1, 0),
+         "signal_customer_id_id"),
+        ("select c.id from customer c where c.crm_id = ?", ("1",), "customer_crm_id"),
+        ("select c.id from customer c where c.phone_hash = ?", ("1",), "customer_phone"),
+        ("select c.id from customer c where c.unionid = ?", ("1",), "customer_unionid"),
+        ("select e.id from enrollment e where e.sop_id in (1, 2) and e.subject_id in (3, 4)"
+         " and e.state = 'normal_end' and e.closed_at >= ?", (0,), "enrollment_runs"),
+        ("select hash from token where hash = ? and revoked_at is null", ("x",), "token_hash"),
+    ):  # fmt: skip
+        assert_uses_index(company.store, sql, params, index)
