@@ -7,7 +7,7 @@ rule is judged by level; of events only the one at hand counts. Early-end condit
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from machines.facts import Dependencies
 from sopd.handlers import entries
@@ -36,10 +36,15 @@ def enter(
 
 
 def _wishes(catalogue: Catalogue, happened: Mapping[int, Sequence[Touch]]) -> Iterator[Wish]:
+    known: dict[Hashable, list[int]] = {}  # much of a page is alike
     for customer_id, touches in happened.items():
         meeting: defaultdict[int, list[Touch]] = defaultdict(list)
         for one in touches:
-            for sop_id in _gates(catalogue, one):
+            like = one.topics if one.only is None else one.only
+            gates = known.get(like)
+            if gates is None:
+                gates = known[like] = _gates(catalogue, one)
+            for sop_id in gates:
                 meeting[sop_id].append(one)
         for sop_id, news in meeting.items():
             yield _wish(catalogue.live[sop_id], customer_id, news)

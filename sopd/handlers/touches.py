@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
@@ -46,7 +46,12 @@ class Touch:
     @cached_property
     def topics(self) -> frozenset[tuple[str, str]]:
         """What it is about, as the rules' dependencies say it."""
-        return self.touched.topics
+        return _of_tag_ids(self.added | self.removed) if self.added or self.removed else self.touched.topics
+
+
+@lru_cache(maxsize=4096)
+def _of_tag_ids(tag_ids: frozenset[str]) -> frozenset[tuple[str, str]]:
+    return Dependencies(tags=tag_ids).topics
 
 
 def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
