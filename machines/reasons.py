@@ -153,7 +153,7 @@ TEXTS: dict[str, Text] = {
     MEMBER_NAGGED: Text("the member was reminded three times today already", "今天已提醒过该成员三次"),
     ALREADY_SENT: Text("it was sent", "已发送"),
     NOT_OVER: Text("it is on its way still", "推送尚未完结"),
-    IN_DOUBT: Text("its task needs an operator: `sopd dispatch resolve`", "其任务需由人工核实(`sopd dispatch resolve`)"),
+    IN_DOUBT: Text("its task needs an operator: `sopd dispatch resolve`", "其任务需人工核实(`sopd dispatch resolve`)"),
     LATER_STEP_FIRED: Text("a later step has fired, and order is kept", "后续步骤已执行,不能打乱顺序"),
     FIRED: Text("the step's push was made", "已生成推送"),
     WAITS_FOR_PUSH: Text("the previous push must settle first", "等待上一步推送完结"),

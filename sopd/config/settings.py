@@ -101,6 +101,7 @@ class Quota:
     """How often WeCom lets one customer receive mass sends (SPEC 7.3)."""
 
     mode: str = setting(kinds.choice("day:1", "week:7", "month:days"), "day:1")
+    own_sends_every_minutes: int = setting(kinds.number(0, 1440), 240)
 
 
 @dataclass(frozen=True, slots=True)

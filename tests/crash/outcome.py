@@ -35,6 +35,8 @@ _QUESTIONS = {
     f" join enrollment e on e.id = p.enrollment_id {_RUN}",
     "own sends": 'select c.external_userid, v."window" from reservation v join customer c on c.id = v.customer_id'
     " where v.push_id is null",
+    "nags": "select s.key, m.userid, d.step_id, d.nags from dispatch d join sop s on s.id = d.sop_id"
+    " join member m on m.id = d.member_id where d.nags > 0",
     "claims": "select s.key, l.step_id, c.external_userid, m.userid, p.state from claim l join sop s on s.id = l.sop_id"
     " join customer c on c.id = l.customer_id join push p on p.id = l.push_id join member m on m.id = p.member_id",
     "tags": "select m.userid, c.external_userid, t.tag_id, t.in_wecom, t.wanted from relation_tag t"
@@ -61,7 +63,8 @@ _UNFINISHED = {
     " ('settled', 'failed', 'cancelled', 'needs_operator')",
     "acts": "select kind, key, state from outbox where state in ('pending', 'sending')",
     "cards": "select id, state from dispatch where act_at is not null and state in ('settled', 'cancelled')",
-    "jobs": "select kind, state, reason from job where ended_at is null and kind <> 'reconcile'",
+    "jobs": "select kind, state, reason from job where ended_at is null"
+    " and kind not in ('reconcile', 'outside_sends')",
     "leases": "select id, kind from outbox where lease_until is not null and done_at is null",
 }
 

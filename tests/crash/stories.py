@@ -16,14 +16,16 @@ from sopd.commands import (
     EndEnrollments,
     MuteCustomer,
     PauseSop,
+    RemindDispatch,
     ReplayInbox,
     ResolveDispatch,
     ResumeSop,
+    RetryPushes,
     StartSop,
     StopSop,
     TagRelation,
 )
-from sopd.handlers import customers, doubts, endings, inbox, sops, withdrawals
+from sopd.handlers import customers, doubts, endings, inbox, nags, retries, sops, withdrawals
 from sopd.handlers.app import App
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
@@ -153,6 +155,8 @@ class Story:
     publish: bool = True
     reads_at: Instant | None = None
     """When the daily full read comes; None: never in the story."""
+    others_at: Instant | None = None
+    """When others' mass sends are read first; None: never in the story."""
 
     def rig(self, store: Store) -> Rig:
         """The enterprise before anything has happened; `store` is migrated and empty."""
@@ -169,6 +173,7 @@ class Story:
             rig.publish(*((f"{number}.yaml", text) for number, text in enumerate(self.sops)))
         with store.transaction() as tx:
             tx.run("update job set act_at = ? where kind = 'reconcile'", (self.reads_at,))
+            tx.run("update job set act_at = ? where kind = 'outside_sends'", (self.others_at,))
         return rig
 
 
@@ -219,6 +224,20 @@ def _end_by_hand(customer: str) -> Callable[[App], object]:
             endings.end_by_operator(app, EndEnrollments(tuple(ids), WHO, "called", add_tags=(VIP,)))
 
     return end
+
+
+def _remind(app: App) -> None:
+    nags.want(app, RemindDispatch(1, WHO))
+
+
+def _withdraw(app: App) -> None:
+    withdrawals.cancel(app, CancelDispatch(1, WHO))
+
+
+def _try_again(app: App) -> None:
+    with app.store.reading() as tx:
+        found = tx.rows("select id from push where state = 'cancelled' and reason = 'by operator' order by id")
+    retries.retry(app, RetryPushes(tuple(row[0] for row in found), WHO))
 
 
 def _resolve(app: App) -> None:
@@ -420,6 +439,27 @@ ANSWERING = _day(
 )
 """Answers tag and set, what was set lets somebody in, an order ends the one run and its tag the other."""
 
+INSISTING = _day(
+    "insisting",
+    "2026-03-02 17:30",
+    (
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 09:20", "bob", "wm3", "wm4"),
+        Deed(at("2026-03-02 09:30"), "member_sends_own", {"member": "bob", "customers": ("wm3",), "text": "早"}),
+        _tags("2026-03-02 13:10", "alice", "wm2", BOUGHT),
+    ),
+    LONG,
+    orders=(
+        _order("2026-03-02 11:00", "remind", _remind),
+        _order("2026-03-02 12:30", "withdraw", _withdraw),
+        _order("2026-03-02 13:20", "try again", _try_again),
+    ),
+    habits=(Habit("alice", "第一天", 200 * MINUTE_MS), Habit("bob", "第一天", 150 * MINUTE_MS)),
+    others_at=at("2026-03-02 09:40"),
+)
+"""Members are nagged, a task is withdrawn, its pushes are tried again; one customer has had a send of the member's."""
+
 STORIES: tuple[Story, ...] = (
     BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING, CARDS, ANSWERING,
+    INSISTING,
 )  # fmt: skip

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "sopd.store sopd.wecom sopd.broker",
         "sopd.handlers",
         "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.nagger sopd.cards sopd.outbox "
-        "sopd.reconcile sopd.signals sopd.jobs",
+        "sopd.reconcile sopd.outside_sends sopd.signals sopd.jobs",
         "sopd.actors",
         "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
         "sopd.bootstrap sopd.web.app",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
 
+from sopd import config
 from sopd.commands import (
     ApplySop,
     EndEnrollments,
@@ -32,7 +33,7 @@ from sopd.store import Store
 from tests.support.drawn_sops import TAGS
 from tests.support.oracle.deeds import values
 from tests.support.oracle.history import Deed, History
-from tests.support.rig import Rig
+from tests.support.rig import Rig, settings_for
 
 WHO = "tester"
 
@@ -204,7 +205,10 @@ def play(history: History, store: Store, faults: Faults | None = None) -> Interr
     for path in TAGS:
         world.stock_tag(path, now=history.start)
     cast = Cast(history, world)
-    rig = Interrupted(store, world, history.start, population=cast, faults=faults)
+    # The oracle hears of others' sends when WeCom refuses ours, so nothing else is read of them.
+    quota = config.Quota(mode=history.quota, own_sends_every_minutes=0)
+    settings = settings_for(world.config, quota=quota)
+    rig = Interrupted(store, world, history.start, population=cast, faults=faults, settings=settings)
     cast.rig = rig
     for nth, text in enumerate(history.sops):
         key = sops.apply(rig.app, ApplySop(f"{nth}.yaml", text, WHO)).key

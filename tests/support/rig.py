@@ -56,7 +56,8 @@ def settings_for(sandbox: SandboxConfig, **sections: object) -> config.Settings:
         encoding_aes_key=sandbox.encoding_aes_key,
         api_base="http://127.0.0.1:1",
     )
-    return replace(config.Settings(), wecom=wecom, quota=config.Quota(mode=sandbox.quota), **sections)
+    known = {"wecom": wecom, "quota": config.Quota(mode=sandbox.quota)}
+    return replace(config.Settings(), **{**known, **sections})
 
 
 class Rig:

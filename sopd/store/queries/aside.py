@@ -15,6 +15,7 @@ _BACK = {
     "outbox": "update outbox set act_at = ? where act_at is null and done_at is null and cast(id as text) in ({keys})",
     "flip": "update flip set at = ? where at is null and purpose || '/' || sop_id || '/' || ref_id in ({keys})",
     "signal": "update signal set handled_at = null where cast(? as bigint) > 0 and cast(id as text) in ({keys})",
+    "outside_send": "update outside_send set act_at = ? where act_at is null and msgid in ({keys})",
     "dirty": "update dirty set act_at = ? where act_at is null and userid || '/' || external_userid in ({keys})",
 }
 """By kind: the row is due now again, unless its story has ended meanwhile. Callbacks have a replay of their own."""
