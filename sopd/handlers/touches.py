@@ -19,6 +19,7 @@ from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as runs
 from sopd.store.queries import facts as queries
+from sopd.store.queries import locks
 from sopd.store.queries import tags as tag_queries
 from sopd.store.queries.enrollments import Note
 
@@ -57,6 +58,7 @@ def _of_tag_ids(tag_ids: frozenset[str]) -> frozenset[tuple[str, str]]:
 def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
     """What this round is to rules, by customer. What is more than ten hops from the outside is cut (SPEC 4)."""
     found = [*_of_tags(tx, happened.tag_changes), *map(_of_news, happened.news)]
+    locks.customers(tx, {one.customer_id for one in found})
     cut = [one for one in found if one.cause.hop > MOST_HOPS]
     if cut:
         _note(tx, cut)

@@ -29,6 +29,7 @@ early_end: {when: {tag: [level/vip]}, add_tags: [level/done]}
 normal_end: {add_tags: [level/done]}
 """
 SMALL, LARGE = 1, 500
+ORDERED = "order by c.id for update"
 
 
 @pytest.fixture
@@ -41,14 +42,18 @@ def company(store: Store) -> TestCompany:
 
 
 def statements(company: TestCompany, work: Callable[[], object]) -> int:
-    """Statements of the working transaction: BEGIN, COMMIT and the look at the clock are not counted."""
+    """Statements of the working transaction: BEGIN, COMMIT and the look at the clock are not counted.
+
+    Nor are locks of customers that come first: only PostgreSQL needs them.
+    """
     seen: list[str] = []
     company.store.on_statement(seen.append)
     try:
         work()
     finally:
         company.store.on_statement(None)
-    return sum(1 for sql in seen if not sql.startswith(("begin", "commit")) and "from clock" not in sql)
+    counted = [sql for sql in seen if not sql.startswith(("begin", "commit")) and ORDERED not in sql]
+    return sum(1 for sql in counted if "from clock" not in sql)
 
 
 def enrol(company: TestCompany, count: int, tag: str) -> list:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sopd.store.queries import locks
 from sopd.store.queries.due import CARDS, DISPATCH_LOOPS
 from sopd.store.queries.enrollments import columns_of
 from sopd.store.tables import Dispatch
@@ -121,7 +122,9 @@ def lock(tx: Transaction, ids: Iterable[int]) -> list[TaskRow]:
 
 
 def lock_runs(tx: Transaction, dispatch_ids: Iterable[int]) -> set[int]:
-    """Lock the runs of the unsettled pushes in these tasks, before the tasks themselves; returns them."""
+    """Lock the runs of the unsettled pushes in these tasks, with their customers, before the tasks; returns them."""
+    dispatch_ids = list(dispatch_ids)
+    locks.of_tasks(tx, dispatch_ids)
     given = tx.ids(dispatch_ids)
     rows = tx.rows(
         "select id from enrollment where id in (select enrollment_id from push"

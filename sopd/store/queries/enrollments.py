@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, get_args, get_type_hints
 
+from sopd.store.queries import locks
 from sopd.store.tables import Enrollment, Refusal
 from sopd.store.transaction import Transaction
 
@@ -113,13 +114,15 @@ def due_ids(tx: Transaction, limit: int) -> list[int]:
 
 
 def lock_due(tx: Transaction, ids: Iterable[int]) -> list[Run]:
-    """Those of `ids` that are due still and that nobody else works on, locked."""
-    given = tx.ids(ids)
+    """Those of `ids` that are due still and that nobody else works on, locked with their customers."""
+    given = tx.ids(locks.free_runs(tx, list(ids)))
     return _runs(tx, f"id in (select id from {given.sql} g) and due_at <= ?", (*given.params, tx.now), tx.skip_locked)
 
 
 def lock(tx: Transaction, ids: Iterable[int]) -> list[Run]:
-    """Those of `ids` that are open, locked; waits for whoever holds one."""
+    """Those of `ids` that are open, locked with their customers; waits for whoever holds one."""
+    ids = list(ids)
+    locks.of_runs(tx, ids)
     given = tx.ids(ids)
     where = f"id in (select id from {given.sql} g) and closed_at is null"
     return _runs(tx, where, given.params, tx.for_update("enrollment"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from sopd.store.queries import locks
 from sopd.store.tables import Customer, Member, Relation
 from sopd.store.transaction import Transaction
 
@@ -123,6 +124,7 @@ def customer_ids(tx: Transaction, people: Sequence[Named]) -> dict[str, int]:
 
     What WeCom did not tell is never taken for a change.
     """
+    locks.named(tx, [one.external_userid for one in people])
     rows = [
         {**one._asdict(), "seen_at": tx.now} for one in sorted(people, key=lambda one: one.external_userid)
     ]
@@ -164,12 +166,16 @@ def known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
 
 
 def lock_known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
-    """What we know of these pairs, locked by id."""
+    """What we know of these pairs, locked by id; their customers first."""
+    pairs = list(pairs)
+    locks.named(tx, sorted({external_userid for _, external_userid in pairs}))
     return _of_pairs(tx, pairs, tx.for_update("r"))
 
 
 def lock_ids(tx: Transaction, relation_ids: Iterable[int]) -> list[Known]:
-    """These relations, locked by id."""
+    """These relations, locked by id; their customers first."""
+    relation_ids = list(relation_ids)
+    locks.of_relations(tx, relation_ids)
     given = tx.ids(relation_ids)
     rows = tx.rows(
         f"select {_KNOWN} from {_JOINED} where r.id in (select id from {given.sql} g)"

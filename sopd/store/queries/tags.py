@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sopd.store.queries import locks
 from sopd.store.tables import Outbox, RelationTag, Tag
 from sopd.store.transaction import Transaction
 
@@ -67,7 +68,9 @@ def lock_active(tx: Transaction, relation_ids: Iterable[int]) -> list[Writable]:
 
 
 def lock(tx: Transaction, relation_ids: Iterable[int]) -> None:
-    """Lock these relations, in the order of their ids, whatever their state."""
+    """Lock these relations, in the order of their ids, whatever their state; their customers first."""
+    relation_ids = list(relation_ids)
+    locks.of_relations(tx, relation_ids)
     given = tx.ids(relation_ids)
     tx.rows(
         f"select id from relation where id in (select id from {given.sql} g) order by id{tx.for_update('relation')}",
