@@ -20,6 +20,8 @@ _WHO = "s.key, m.userid, c.external_userid, e.run_no"
 _QUESTIONS = {
     "sops": "select key, state from sop",
     "versions": "select s.key, v.number, v.source from sop_version v join sop s on s.id = v.sop_id",
+    "owner moves": f"select {_WHO}, j.reason from journal j join enrollment e on e.id = j.enrollment_id {_RUN}"
+    " where j.kind = 'note' and j.reason like 'owner %'",
     "relations": "select m.userid, c.external_userid, r.state, r.lost_by, r.channel, r.missing_at is null"
     " from relation r join member m on m.id = r.member_id join customer c on c.id = r.customer_id",
     "muted": "select external_userid from customer where muted_at is not null",
@@ -58,6 +60,7 @@ _REPEATABLE = ("audit", "acts")
 _UNFINISHED = {
     "inbox": "select event, change_type from inbox where state <> 'done'",
     "signals": "select ref from signal where handled_at is null",
+    "hand-overs": "select id from relation where handover_until is not null",
     "re-reads": "select userid, external_userid, cause, reason from dirty",
     "tasks": "select state, reason from dispatch where state not in"
     " ('settled', 'failed', 'cancelled', 'needs_operator')",

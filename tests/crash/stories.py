@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from machines.calendar import MINUTE_MS, Instant
 from sopd.commands import (
+    AcceptAbsences,
     ApplySop,
     CancelDispatch,
     EndEnrollments,
@@ -25,7 +26,7 @@ from sopd.commands import (
     StopSop,
     TagRelation,
 )
-from sopd.handlers import customers, doubts, endings, inbox, nags, retries, sops, withdrawals
+from sopd.handlers import absences, customers, doubts, endings, inbox, nags, retries, sops, withdrawals
 from sopd.handlers.app import App
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
@@ -94,7 +95,6 @@ TALK = f"""
 sop: talk
 title: 私聊
 kind: new_customer
-entry: {{when: {{not: {{source: [shop]}}}}}}
 steps:
   - {{id: talk, day: 0, at: "10:10", by: remind, text: 私聊}}
   - {{id: phone, day: 1, at: "10:10", by: call, text: 电话}}
@@ -103,18 +103,6 @@ early_end:
   add_tags: [{DONE}]
 normal_end: {{add_tags: [{COLD}]}}
 """
-SHOP = """
-sop: shop1
-title: 到店
-kind: new_customer
-priority: 60
-entry: {when: {source: [shop]}}
-steps:
-  - {id: gift, day: 0, at: "10:10", by: mass_send, text: 店里有礼}
-quota_full: remind
-"""
-
-
 ASK = f"""
 sop: ask
 title: 问价
@@ -138,6 +126,29 @@ entry: {{when: {{attribute: {{asked: true}}}}}}
 steps:
   - {{id: quote, day: 2, at: "10:10", by: mass_send, text: 报价}}
 early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}]}}
+"""
+
+KEEP = f"""
+sop: keep
+title: 老客户
+kind: new_customer
+once_per: relation
+entry: {{when: {{source: [care]}}}}
+steps:
+  - {{id: first, day: 0, at: "10:00", by: mass_send, text: 第一次}}
+  - {{id: second, day: 1, at: "11:10", by: mass_send, text: 第二次}}
+normal_end: {{add_tags: [{COLD}]}}
+"""
+NURSE = f"""
+sop: nurse
+title: 会员
+kind: nurture
+entry: {{when: {{tag: [{VIP}]}}}}
+steps:
+  - {{id: one, day: 0, at: "10:00", by: mass_send, text: 会员日}}
+  - {{id: two, day: 1, at: "10:10", by: mass_send, text: 会员价}}
+early_end: {{when: {{tag: [{BOUGHT}]}}}}
+normal_end: {{add_tags: [{DONE}]}}
 """
 
 
@@ -192,6 +203,10 @@ def _tags(when: str, member: str, customer: str, path: str, *, unheard: bool = F
 
 def _leaves(when: str, member: str, customer: str, *, unheard: bool = False) -> Deed:
     return Deed(at(when), "customer_deletes", {"member": member, "customer": customer}, unheard)
+
+
+def _transfer(when: str, customer: str, *, unheard: bool = False) -> Deed:
+    return Deed(at(when), "transfer", {"handover": "alice", "takeover": "bob", "customer": customer}, unheard)
 
 
 def _fault(when: str, path: str, times: int = 1, **fault: object) -> Deed:
@@ -404,24 +419,20 @@ CARDS = _day(
     "2026-03-03 12:00",
     (
         _fault("2026-03-02 10:09", "message/send", kind="drop", after=True),
-        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", "wm7"),
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
         *_adds("2026-03-02 09:20", "bob", "wm3", "wm4", "wm5", "wm6"),
-        *_adds("2026-03-02 09:30", "bob", "wm8", state="shop"),
-        _tags("2026-03-02 10:20", "alice", "wm2", BOUGHT),
         _tags("2026-03-02 10:40", "bob", "wm4", BOUGHT),
         _fault("2026-03-02 10:29", "update_template_card", kind="http_502"),
     ),
     TALK,
-    SHOP,
-    SHOP.replace("shop1", "shop2").replace("60", "40").replace("店里有礼", "店里新品"),
-    orders=(_order("2026-03-02 10:50", "cancel card", _cancel_card("wm7")),),
+    orders=(_order("2026-03-02 10:50", "cancel card", _cancel_card("wm2")),),
     habits=(
         Habit("alice", "私聊", 20 * MINUTE_MS, "later"),
         Habit("bob", "私聊", 100 * MINUTE_MS),
         Habit("bob", "电话", 5 * MINUTE_MS, "not_reached"),
     ),
 )
-"""Reminders and phone tasks: done, put off, withdrawn, left by some; a mass send without a day becomes one."""
+"""Reminders and phone tasks: done, put off, withdrawn, left by one; an answer is lost."""
 
 ANSWERING = _day(
     "answering",
@@ -459,7 +470,46 @@ INSISTING = _day(
 )
 """Members are nagged, a task is withdrawn, its pushes are tried again; one customer has had a send of the member's."""
 
+HANDS = _day(
+    "hands",
+    "2026-03-04 14:00",
+    (
+        *_adds("2026-03-02 09:05", "alice", "wm1", "wm2", "wm7"),
+        *_adds("2026-03-02 09:05", "alice", "wm3", "wm4", "wm5", "wm6", state="care"),
+        *_adds("2026-03-02 09:06", "bob", "wm1", "wm2", "wm5", "wm7"),
+        *(_tags("2026-03-02 09:10", "alice", customer, VIP) for customer in ("wm1", "wm2", "wm7")),
+        _transfer("2026-03-02 09:20", "wm6"),
+        *_adds("2026-03-02 09:25", "alice", "wm6", state="care"),
+        _leaves("2026-03-02 09:30", "alice", "wm1"),
+        _transfer("2026-03-02 09:30", "wm7"),
+        _transfer("2026-03-02 09:35", "wm6"),
+        _transfer("2026-03-02 09:40", "wm3"),
+        _transfer("2026-03-02 09:41", "wm4", unheard=True),
+        _leaves("2026-03-02 10:00:20", "alice", "wm2"),
+        _transfer("2026-03-02 10:00:30", "wm5"),
+    ),
+    KEEP,
+    NURSE,
+    reads_at=at("2026-03-02 09:50"),
+)
+"""Runs go on through another member: by the owner rule, inherited, merged, found by reading; two wait for nobody."""
+
+HELD = _day(
+    "held",
+    "2026-03-02 12:00",
+    (
+        *_adds("2026-03-02 09:20", "alice", *(f"wm{number}" for number in range(1, 9))),
+        *(_leaves("2026-03-02 09:31", "alice", f"wm{number}", unheard=True) for number in range(1, 8)),
+    ),
+    orders=(
+        _order("2026-03-02 10:00", "accept losses",
+               lambda app: absences.accept(app, AcceptAbsences("alice", WHO))),
+    ),
+    reads_at=at("2026-03-02 09:40"),
+)  # fmt: skip
+"""Seven of a member's eight customers are gone at once: held until an operator believes it."""
+
 STORIES: tuple[Story, ...] = (
     BEGINNING, CONFLICTS, STOPPING, PAUSING, DOUBT, SILENCE, READING, NURTURING, CARDS, ANSWERING,
-    INSISTING,
+    INSISTING, HANDS, HELD,
 )  # fmt: skip
