@@ -16,6 +16,9 @@ from machines.sop import Program
 LIVE = ("initialising", "running", "paused")
 """States in which a SOP has people inside and takes, or records, new ones."""
 
+BEGINS = ("added", "")
+"""The topic that only a relation that begins touches: it may bring the customer to any gate, whatever the rule asks."""
+
 
 @dataclass(frozen=True)
 class RunningSop:
@@ -72,7 +75,9 @@ def build(rows: Iterable[Sequence[Any]], sops: Iterable[RunningSop], programs: I
     live = {sop.sop_id: sop for sop in sorted(sops, key=rank)}
     entering: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for sop in live.values():
-        for topic in sop.program.entry_needs.topics if sop.kind == "nurture" else ():
+        if sop.kind != "nurture" or sop.program.entry_rule is None:
+            continue
+        for topic in sop.program.entry_needs.topics | {BEGINS}:
             entering[topic].append(sop.sop_id)
     return Catalogue(
         live,

@@ -35,3 +35,8 @@ def test_nobody_is_refused_at_the_end_of_the_wait_whose_rule_stayed_true(fresh) 
     one = nurture("one", "first after: 10m", when="{tag: [r/out]}", reenter="{after: 1d}")
     deeds = [("09-14 10:40:07", "add alice mei"), ("09-14 10:40:09", "tag alice mei r/out")]
     check(history(one, deeds=deeds, days=4), fresh())
+
+
+def test_a_relation_that_begins_leads_to_every_gate_whatever_its_rule_asks(fresh) -> None:
+    one = nurture("one", 'first day: 0, at: "18:00"', when="{attribute: {level: {exists: false}}}")
+    check(history(one, deeds=[("09-14 10:40:07", "add alice mei")], days=2), fresh())

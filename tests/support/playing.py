@@ -209,6 +209,7 @@ def play(history: History, store: Store, faults: Faults | None = None) -> Interr
     quota = config.Quota(mode=history.quota, own_sends_every_minutes=0)
     settings = settings_for(world.config, quota=quota)
     rig = Interrupted(store, world, history.start, population=cast, faults=faults, settings=settings)
+    world.tidings.is_heard = False  # what people say is told by deeds of its own
     cast.rig = rig
     for nth, text in enumerate(history.sops):
         key = sops.apply(rig.app, ApplySop(f"{nth}.yaml", text, WHO)).key
