@@ -95,6 +95,7 @@ TALK = f"""
 sop: talk
 title: 私聊
 kind: new_customer
+entry: {{when: {{not: {{source: [shop]}}}}}}
 steps:
   - {{id: talk, day: 0, at: "10:10", by: remind, text: 私聊}}
   - {{id: phone, day: 1, at: "10:10", by: call, text: 电话}}
@@ -103,6 +104,18 @@ early_end:
   add_tags: [{DONE}]
 normal_end: {{add_tags: [{COLD}]}}
 """
+SHOP = """
+sop: shop1
+title: 到店
+kind: new_customer
+priority: 60
+entry: {when: {source: [shop]}}
+steps:
+  - {id: gift, day: 0, at: "10:10", by: mass_send, text: 店里有礼}
+quota_full: remind
+"""
+
+
 ASK = f"""
 sop: ask
 title: 问价
@@ -419,20 +432,24 @@ CARDS = _day(
     "2026-03-03 12:00",
     (
         _fault("2026-03-02 10:09", "message/send", kind="drop", after=True),
-        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2"),
+        *_adds("2026-03-02 09:20", "alice", "wm1", "wm2", "wm7"),
         *_adds("2026-03-02 09:20", "bob", "wm3", "wm4", "wm5", "wm6"),
+        *_adds("2026-03-02 09:30", "bob", "wm8", state="shop"),
+        _tags("2026-03-02 10:20", "alice", "wm2", BOUGHT),
         _tags("2026-03-02 10:40", "bob", "wm4", BOUGHT),
         _fault("2026-03-02 10:29", "update_template_card", kind="http_502"),
     ),
     TALK,
-    orders=(_order("2026-03-02 10:50", "cancel card", _cancel_card("wm2")),),
+    SHOP,
+    SHOP.replace("shop1", "shop2").replace("60", "40").replace("店里有礼", "店里新品"),
+    orders=(_order("2026-03-02 10:50", "cancel card", _cancel_card("wm7")),),
     habits=(
         Habit("alice", "私聊", 20 * MINUTE_MS, "later"),
         Habit("bob", "私聊", 100 * MINUTE_MS),
         Habit("bob", "电话", 5 * MINUTE_MS, "not_reached"),
     ),
 )
-"""Reminders and phone tasks: done, put off, withdrawn, left by one; an answer is lost."""
+"""Reminders and phone tasks: done, put off, withdrawn, left by some; a mass send without a day becomes one."""
 
 ANSWERING = _day(
     "answering",
