@@ -91,7 +91,7 @@ def _look(app: App, claims: Mapping[int, int], ids: Sequence[int]) -> Due:
         words: list[Word] = []
         for card in found:
             words += _judge(card, inside.get(card.row.id, []), states[card.row.sop_id], tx.now)
-        again = [card for card in found if _is_wanted(card, programs[card.row.version_id], tx.now)]
+        again = [card for card in found if _goes_out_now(card, programs[card.row.version_id], tx.now)]
         for card in found:
             if card.memory.show is not None:  # the change is made under the claim at hand
                 card.act_at = card.lease_until = tx.now + LEASE_MS
@@ -170,8 +170,9 @@ def _why_it_leaves(one: Inside, sop_state: str) -> PushEvent | None:
     return PushCancelled(MUTED) if one.is_muted else None
 
 
-def _is_wanted(card: Card, program: Program, now: Instant) -> bool:
-    """Whether it is to be handed over now: the same once more, or a new one after `later`. Else: when to look again."""
+def _goes_out_now(card: Card, program: Program, now: Instant) -> bool:
+    """Whether it is handed over now: the same once more, or a new one after `later`. If not, it knows when to look again.
+    """
     if card.memory.show is not None:
         return False
     if card.state in FINAL:
