@@ -40,3 +40,16 @@ def test_nobody_is_refused_at_the_end_of_the_wait_whose_rule_stayed_true(fresh) 
 def test_a_relation_that_begins_leads_to_every_gate_whatever_its_rule_asks(fresh) -> None:
     one = nurture("one", 'first day: 0, at: "18:00"', when="{attribute: {level: {exists: false}}}")
     check(history(one, deeds=[("09-14 10:40:07", "add alice mei")], days=2), fresh())
+
+
+@pytest.mark.parametrize("how", ["shift", "catch_up", "skip"])
+def test_a_stepwise_run_that_is_resumed_falls_due_on_an_allowed_day(fresh, how: str) -> None:
+    """Shifted by two days its second step would fall on a Saturday."""
+    care = sop(
+        "care", 'one day: 1, at: "10:00"', 'two day: 2, at: "18:00"', 'three day: 3, at: "09:00"', pace="stepwise",
+        calendar="weekdays",
+    )  # fmt: skip
+    deeds = [
+        ("09-14 09:00:01", "add alice mei"), ("09-16 12:00:00", "pause care"), ("09-18 11:00:00", f"resume care {how}"),
+    ]  # fmt: skip
+    check(history(care, deeds=deeds), fresh())

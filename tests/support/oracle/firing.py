@@ -102,7 +102,7 @@ def _count(company: Company, run: Run, now: int) -> bool:
     run.counts_from = settled + waits if answer is None else answer
     run.answer_until = settled + waits if waits and answer is None else None
     calendar = run.sop.calendar
-    due = calendar.due_after(step, run.counts_from, _quota_day(run))
+    due = calendar.due_after(step, run.counts_from, quota_day(run))
     run.dues[step.index] = due if due >= now else calendar.sendable(now, calendar.date(due))
     company.told(run, now, f"{step.id} falls due {calendar.local(run.dues[step.index]):%m-%d %H:%M:%S}")
     return True
@@ -135,7 +135,7 @@ def _answer(company: Company, run: Run, push: Push) -> int | None:
     )  # fmt: skip
 
 
-def _quota_day(run: Run) -> dt.date | None:
+def quota_day(run: Run) -> dt.date | None:
     """The local day of the last mass send, on which no other goes out."""
     sent = [push.sent_at for push in run.pushes if push.state == "sent" and push.step.by == "mass_send"]
     return run.sop.calendar.date(max(sent)) if sent else None

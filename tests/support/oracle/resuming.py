@@ -6,7 +6,7 @@ from tests.support.oracle import entry, gates, rules, subjects
 from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
 from tests.support.oracle.definition import DAY
-from tests.support.oracle.firing import fire_step, pass_over
+from tests.support.oracle.firing import fire_step, pass_over, quota_day
 from tests.support.oracle.follow import follow
 from tests.support.oracle.run import NEVER, Push, Run, Sop
 from tests.support.oracle.settling import settle
@@ -72,8 +72,9 @@ def _shift(company: Company, run: Run, now: int) -> None:
         before, dues = gates.schedule(run.sop, run.anchor + run.moved, run.entered + run.moved)
         run.dues[run.fired :], run.before_entry = dues[run.fired :], before
     elif run.counts_from is not None and run.fired < len(run.steps) and run.dues[run.fired] != NEVER:
-        run.dues[run.fired] += days * DAY
         run.counts_from += days * DAY
+        run.dues[run.fired] = calendar.due_after(run.steps[run.fired], run.counts_from, quota_day(run))
+        run.answer_until = None if run.answer_until is None else run.answer_until + days * DAY
     for push in _waiting(run):
         push.look_at = now
     _pass_over(company, run, now)
