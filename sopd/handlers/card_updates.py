@@ -171,8 +171,7 @@ def _why_it_leaves(one: Inside, sop_state: str) -> PushEvent | None:
 
 
 def _goes_out_now(card: Card, program: Program, now: Instant) -> bool:
-    """Whether it is handed over now: the same once more, or a new one after `later`. If not, it knows when to look again.
-    """
+    """Whether it is handed over now: the same once more, or a new one after `later`. Else it is told when to look."""
     if card.memory.show is not None:
         return False
     if card.state in FINAL:
