@@ -137,3 +137,11 @@ def test_a_members_own_send_fills_the_window_and_the_push_takes_quota_full(polic
     company = told(sop("care", 'first day: 1, at: "10:00"', quota_full=policy), deeds=deeds)
 
     assert outcome(run(company)) == [expected]
+
+
+def test_a_members_own_send_that_was_read_in_time_costs_nobody_a_task() -> None:
+    deeds = [("09-14 15:00", "add alice mei"), ("09-15 09:00", "own_send alice mei")]
+    company = told(sop("care", 'first day: 1, at: "14:30"'), deeds=deeds)
+
+    assert outcome(run(company)) == ["first sent 09-16 14:41"]
+    assert [task.created for task in company.tasks] == [at("2026-09-16 14:31")]

@@ -20,7 +20,6 @@ left join dispatch d on d.id = p.dispatch_id order by p.id
 """
 _BOOKED = """
 select c.external_userid, r."window" from reservation r join customer c on c.id = r.customer_id
-where r.push_id is not null
 """
 _REFUSALS = """
 select s.key, case when s.kind = 'new_customer' then m.userid end, c.external_userid, f.reason, f.times

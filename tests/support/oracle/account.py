@@ -77,7 +77,7 @@ def predicted(company: Company) -> Account:
         account.tags[pair] = frozenset(relation.tags) if relation.friends else frozenset()
         said = _received(company, *pair)
         account.messages[pair] = tuple(sorted(said, key=lambda one: (one[1], one[0])))
-        places = Counter(str(first) for first, _ in quota.booked(company, pair[1]))
+        places = Counter(map(str, quota.booked(company, pair[1])))
         if places:
             account.booked[pair[1]] = places
     account.attributes = {one.name: one.attributes for one in company.customers.values() if one.attributes}

@@ -25,6 +25,16 @@ class Slot:
 
 
 @dataclass
+class OwnSend:
+    """A mass send of a member's own to one customer; `booked` once we have counted it (D9)."""
+
+    relation: Relation
+    at: int
+    was_sent: bool
+    booked: bool = False
+
+
+@dataclass
 class Refusal:
     """Somebody was not let in; any of `reasons` may be the one recorded. `member`: of whom, where it is relations that
     enter."""
@@ -57,6 +67,9 @@ class Company:
     waits: dict[tuple[str, str], int] = field(default_factory=dict)
     refused_tags: list[tuple[Relation, set[str]]] = field(default_factory=list)
     flips: dict[tuple[str, object], int] = field(default_factory=dict)
+    own_sends: list[OwnSend] = field(default_factory=list)
+    own_sends_at: int = 0
+    listed_until: int | None = None
     is_up: bool = True
     reconcile_at: int = 0
 

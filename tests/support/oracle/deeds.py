@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.oracle import follow, handovers, letters, operators, resuming, signals, tasks
+from tests.support.oracle import follow, handovers, letters, operators, outside, resuming, signals, tasks
 from tests.support.oracle.company import Company
 from tests.support.oracle.history import Deed
 from tests.support.oracle.people import Relation
@@ -79,7 +79,7 @@ def _chat(company: Company, deed: Deed, now: int) -> None:
 def _own_send(company: Company, deed: Deed, now: int) -> None:
     relation = company.relation(deed.member, deed.customer)
     if relation.friends:
-        company.wecom.deliver(relation, deed.customer, now)
+        outside.send(company, relation, now)
 
 
 def _mute(company: Company, deed: Deed, now: int) -> None:

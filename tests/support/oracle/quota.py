@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from tests.support.oracle import rules, subjects
 from tests.support.oracle.company import Company
 from tests.support.oracle.people import capacity, shanghai_day, window, windows
@@ -9,17 +11,18 @@ from tests.support.oracle.run import NEVER, Push, Run
 from tests.support.oracle.settling import settle, wait
 
 
-def booked(company: Company, customer: str) -> list[tuple[object, Push]]:
-    """Every place this customer's pushes hold, as (window, push): open tasks in each window they reach into, sent
-    ones in that of their send_time (D7)."""
-    places = []
+def booked(company: Company, customer: str) -> list[dt.date]:
+    """The window of every place that is taken: by open tasks in each they reach into, by sent pushes in that of their
+    send_time (D7), and by what members are known to have sent themselves (D9)."""
+    own = [one for one in company.own_sends if one.booked and one.relation.customer == customer]
+    places = [window(company.mode, one.at) for one in own]
     for push in company.pushes(customer=customer):
         if push.step.is_welcome:
             continue
         if push.state == "sent":
-            places.append((window(company.mode, push.sent_at), push))
+            places.append(window(company.mode, push.sent_at))
         elif push.task is not None and not push.is_settled:
-            places += [(first, push) for first in windows(company.mode, push.planned_at, push.expires)]
+            places += windows(company.mode, push.planned_at, push.expires)
     return places
 
 
@@ -28,7 +31,7 @@ def has_room(company: Company, push: Push, now: int, expires: int) -> bool:
     others = [other for other in company.pushes(customer=push.customer) if other is not push]
     if any(other.task is not None and other.is_unsettled for other in others):
         return False
-    taken = [first for first, _ in booked(company, push.customer)]
+    taken = booked(company, push.customer)
     for first in windows(company.mode, now, expires):
         if taken.count(first) >= capacity(company.mode, first):
             return False

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.support.oracle import deeds, firing, flips, follow, handovers, letters, operators, planning, signals, tasks
+from tests.support.oracle import (
+    deeds,
+    firing,
+    flips,
+    follow,
+    handovers,
+    letters,
+    operators,
+    outside,
+    planning,
+    signals,
+    tasks,
+)
 from tests.support.oracle.company import Company
 from tests.support.oracle.history import History
 from tests.support.oracle.run import NEVER
@@ -11,7 +23,7 @@ from tests.support.oracle.settling import settle
 
 def replay(history: History) -> Company:
     """What SPEC says must have come of this history by its end."""
-    company = Company(history.quota, history.delay, reconcile_at=history.start)
+    company = Company(history.quota, history.delay, reconcile_at=history.start, own_sends_at=history.start)
     for text in history.sops:
         sop = company.publish(text)
         if sop.plan.key not in history.later:
@@ -35,7 +47,7 @@ def _work(company: Company, now: int) -> None:
     moves = (
         letters.read, letters.reconcile, operators.initialise, handovers.give_up, signals.handle, flips.strike,
         tasks.confirm, tasks.collect, firing.go_on, firing.release, firing.fire, _capacity, planning.wake,
-        planning.plan, tasks.create, follow.finish, letters.take_back,
+        planning.plan, tasks.create, follow.finish, letters.take_back, outside.count,
     )  # fmt: skip
     moved = [True]
     while any(moved):
@@ -59,7 +71,8 @@ def _upcoming(company: Company) -> list[int]:
     reads = [task.look_at for task in company.tasks if task.look_at is not None]
     waits = [one.handed_over for one in company.relations.values() if one.handed_over is not None]
     turns = list(company.flips.values())
-    return [*taps, *arriving, *dues, *looks, *full, *sends, *reads, *waits, *turns, company.reconcile_at]
+    daily = (company.reconcile_at, company.own_sends_at)
+    return [*taps, *arriving, *dues, *looks, *full, *sends, *reads, *waits, *turns, *daily]
 
 
 def _lacks_room(push: object) -> bool:
