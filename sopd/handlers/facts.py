@@ -25,8 +25,6 @@ from sopd.store.queries import facts as queries
 from sopd.store.queries import signals
 from sopd.store.queries.signals import Since
 
-_NO_TAGS: frozenset[str] = frozenset()
-
 
 class RunLike(Protocol):
     """What facts need of an enrollment."""
@@ -189,26 +187,3 @@ def _said(tx: Transaction, runs: Sequence[RunLike], programs: Mapping[int, Progr
         return replace(about, events=events.get(run.id, ()), replies=replies)
 
     return heard
-
-
-def load(tx: Transaction, relation_ids: Collection[int], now: Instant) -> dict[int, Facts]:
-    """Tags, source, member, state and beginning of each relation by itself, at `now`, by relation id.
-
-    An id that does not exist is left out. Tags are those that hold: our pending writes count at once, over WeCom's last
-    word (ARCHITECTURE 5).
-    """
-    if not relation_ids:
-        return {}
-    tags = queries.held_tags(tx, relation_ids)
-    return {
-        one.relation_id: Facts(
-            now=now,
-            tags=tags.get(one.relation_id, _NO_TAGS),
-            lost=one.state == "lost",
-            source=one.channel or None,
-            add_way=one.add_way,
-            member=one.userid,
-            added_at=one.began_at,
-        )
-        for one in queries.subjects(tx, relation_ids)
-    }

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from sopd.config import Settings
-from sopd.handlers import facts, tags
+from sopd.handlers import tags
 from sopd.handlers.app import App
 from sopd.handlers.tags import Payload, TagChange, Written
 from sopd.store import Store
+from sopd.store.queries import facts
 from sopd.store.tables import Outbox, Relation, RelationTag, Tag
 from tests.support.factories import T0, add, all_rows, befriend
 
@@ -44,7 +45,7 @@ def outbox_rows(store: Store) -> list[SimpleNamespace]:
 
 def held(store: Store, relation: SimpleNamespace) -> set[str]:
     with store.reading() as tx:
-        return set(facts.load(tx, [relation.id], tx.now)[relation.id].tags)
+        return set(facts.held_tags(tx, [relation.id]).get(relation.id, ()))
 
 
 def test_a_written_tag_holds_at_once_and_is_one_outbox_row(app: App, store: Store) -> None:

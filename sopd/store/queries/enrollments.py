@@ -214,17 +214,6 @@ def journal(tx: Transaction, notes: Sequence[Note]) -> None:
     )
 
 
-def note_cut(tx: Transaction, relation_ids: Iterable[int], reason: str) -> None:
-    """Say in the journals of these relations' open runs that a chain of causes was cut before it reached them."""
-    given = tx.ids(sorted(set(relation_ids)))
-    tx.run(
-        "insert into journal (enrollment_id, at, kind, reason)"
-        f" select id, cast(? as bigint), 'note', cast(? as text) from enrollment"
-        f" where relation_id in (select id from {given.sql} g) and closed_at is null",
-        (tx.now, reason, *given.params),
-    )
-
-
 def release_waiting(tx: Transaction, ids: Iterable[int]) -> None:
     """Let go on the steps that waited for a push: due at this very instant, so that they are never late."""
     given = tx.ids(ids)
@@ -294,26 +283,6 @@ def earlier_runs(
         (*sops.params, *given.params),
     )
     return {(row[0], row[1]): EarlierRuns(row[2], bool(row[3]), row[4]) for row in rows}
-
-
-class Person(NamedTuple):
-    """What decides about somebody beside the rules: 免打扰, and whether the member may send to customers."""
-
-    muted: bool
-    able: bool
-
-
-def people(tx: Transaction, relation_ids: Iterable[int]) -> dict[int, Person]:
-    """By relation."""
-    given = tx.ids(relation_ids)
-    rows = tx.rows(
-        "select r.id, case when c.muted_at is null then 0 else 1 end,"
-        " case when m.can_send and m.in_scope then 1 else 0 end"
-        " from relation r join customer c on c.id = r.customer_id join member m on m.id = r.member_id"
-        f" where r.id in (select id from {given.sql} g)",
-        given.params,
-    )
-    return {row[0]: Person(bool(row[1]), bool(row[2])) for row in rows}
 
 
 def enter(tx: Transaction, rows: Sequence[dict[str, object]]) -> list[Run]:
