@@ -1,4 +1,4 @@
-"""Files of rows: a table with a head line (CSV, or separated by tabs), or JSON lines; told apart by what is in them.
+"""Files of rows: a table with a head line (CSV, by commas, semicolons or tabs), or JSON lines; told apart by content.
 
 Every row keeps the number of its line, every fault is told as `file:line: column: what is wrong`, and a file with one
 fault is not taken at all (SPEC 15.5). Tables saved by a Chinese spreadsheet (GB 18030) are read as well.
@@ -22,6 +22,8 @@ from sopd.incoming.shapes import Plain, clean
 
 MOST_BYTES = 256 * 1024 * 1024
 LONGEST_FIELD = 1024 * 1024
+MOST_TOLD = 200
+_ZIP = b"PK\x03\x04"
 
 TYPES = ("text", "number", "truth", "date")
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
@@ -29,12 +31,13 @@ _TRUTHS = {"true": True, "yes": True, "1": True, "是": True, "false": False, "n
 
 
 class BadFile(SopdError):
-    """A file that is not taken. `faults` lists what is wrong, each with its place."""
+    """A file that is not taken. `faults` lists what is wrong, each with its place; of very many only the first."""
 
     def __init__(self, name: str, faults: Sequence[str]) -> None:
         count = len(faults)
         super().__init__(f"{count} fault{'' if count == 1 else 's'} in {name}; nothing was taken")
-        self.faults = tuple(faults)
+        more = [f"{name}: and {count - MOST_TOLD} more"] if count > MOST_TOLD else []
+        self.faults = (*faults[:MOST_TOLD], *more)
 
 
 class Line(NamedTuple):
@@ -68,6 +71,8 @@ def read(name: str, data: bytes) -> Rows:
     """The rows of a file. Raises BadFile for one that cannot be read at all; lines that cannot are blamed."""
     if len(data) > MOST_BYTES:
         raise BadFile(name, [f"{name}: has {len(data)} bytes, at most {MOST_BYTES} are read; split it"])
+    if data.startswith(_ZIP):
+        raise BadFile(name, [f"{name}: is a workbook or an archive; save the sheet as CSV and import that"])
     text = _decoded(name, data)
     if text.lstrip()[:1] in ("{", ""):
         return _json_lines(name, text)
@@ -104,7 +109,8 @@ def _json_lines(name: str, text: str) -> Rows:
 
 def _table(name: str, text: str) -> Rows:
     head, _, _ = text.partition("\n")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in head else ",", strict=True)
+    delimiter = next((one for one in ("\t", ",", ";") if one in head), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     csv.field_size_limit(LONGEST_FIELD)
     columns: tuple[str, ...] = ()
     rows = Rows(name, True, (), [])

@@ -170,6 +170,32 @@ def test_attributes_are_imported_and_shown(shell: Shell, town: Store) -> None:
                     where="crm_id = '42'") == [(phone_hash("13800138000"),)]  # fmt: skip
 
 
+def test_a_table_separated_by_semicolons_is_read(shell: Shell, town: Store) -> None:
+    file = write(shell, "crm.csv", "external_userid;level;note\nwmMei;gold;a, b\n")
+
+    shell("customer", "import", file)
+
+    assert shell.objects("customer", "show", "wmMei")[0]["attributes"] == {"level": "gold", "note": "a, b"}
+
+
+def test_a_workbook_is_named_as_what_it_is(shell: Shell, town: Store) -> None:
+    file = write(shell, "crm.xlsx", b"PK\x03\x04" + bytes(60))
+
+    told = shell("customer", "import", file, code=1).stderr
+
+    assert f"{file}: is a workbook or an archive; save the sheet as CSV" in told
+
+
+def test_of_very_many_faults_the_first_are_told_and_the_rest_counted(shell: Shell, town: Store) -> None:
+    file = write(shell, "crm.csv", "external_userid,level\n" + "".join(f"wmX{n},gold\n" for n in range(5000)))
+
+    told = shell("customer", "import", file, code=1).stderr.splitlines()
+
+    assert told[199] == f"{file}:201: no customer has external_userid wmX199"
+    assert told[200] == f"{file}: and 4800 more"
+    assert told[201] == f"sopd: 5000 faults in {file}; nothing was taken"
+
+
 def test_a_number_that_is_none_is_blamed_without_being_repeated(shell: Shell, town: Store) -> None:
     file = write(shell, "crm.csv", "external_userid,phone,amount:number,x:money\nwmMei,13800,nine,1\nwmNobody,,1,1\n")
 
