@@ -7,6 +7,7 @@ without a look-up; renaming one is a migration. Some take a detail (`same conten
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 Language = Literal["en", "zh"]
@@ -202,6 +203,26 @@ TEXTS: dict[str, Text] = {
     CARD_UNKNOWN: Text("nobody knows whether the member got the card", "无法确认成员是否收到卡片"),
     PACE: Text("the member gets no more cards at once than WeCom delivers", "按企业微信的送达上限分批发给成员"),
 }
+# What happened, as details of an early end tell it, in Chinese; a part that fits none stays as it is.
+_HAPPENED_ZH = tuple(
+    (re.compile(pattern), chinese)
+    for pattern, chinese in (
+        (r"a reply", "客户回复"),
+        (r"a message of the member", "成员消息"),
+        (r"the time has come", "时间条件成立"),
+        (r"event (.+)", r"事件 \1"),
+        (r"tag (.+) removed", r"标签 \1 被移除"),
+        (r"tag (.+)", r"标签 \1"),
+        (r"attribute (.+)", r"属性 \1"),
+        (r"joined audience (.+)", r"加入人群包 \1"),
+        (r"left audience (.+)", r"移出人群包 \1"),
+        (r"contact with (.+) began", r"与 \1 成为好友"),
+        (r"contact with (.+) ended", r"与 \1 解除好友"),
+        (r"entered (.+)", r"进入SOP \1"),
+        (r"left (.+)", r"离开SOP \1"),
+    )
+)
+_HOP = re.compile(r"(.+) \(hop (\d+)\)")
 _TAKES_DETAIL = (SAME_CONTENT, WELCOME_USED_BY, REFUSED_BY_WECOM, OWNER_MOVED)
 
 
@@ -228,4 +249,16 @@ def explain(reason: str, language: Language = "en") -> str:
     if text is None:
         return reason
     sentence = text.zh if language == "zh" else text.en
-    return sentence if known == reason else f"{sentence}: {reason[len(known) + 1 :].strip()}"
+    if known == reason:
+        return sentence
+    detail = reason[len(known) + 1 :].strip()
+    if language == "zh" and known == EARLY_END:
+        detail = ", ".join(_happened_in_chinese(part) for part in detail.split(", "))
+    return f"{sentence}: {detail}"
+
+
+def _happened_in_chinese(part: str) -> str:
+    hop = _HOP.fullmatch(part)
+    if hop:
+        return f"{_happened_in_chinese(hop[1])} (第 {hop[2]} 跳)"
+    return next((match.expand(zh) for pattern, zh in _HAPPENED_ZH if (match := pattern.fullmatch(part))), part)

@@ -107,7 +107,7 @@ def test_chinese_stands_in_straight_columns(town: Town, shell: Shell) -> None:
     at = cell_len(heading[: heading.index("成员")])
     for row, member in zip(rows, ("bob", "alice", "alice"), strict=True):
         assert cell_len(row[: row.index(f"  {member}")]) + 2 == at
-    assert "满足提前结束条件: tag 结果/已下单" in rows[0]
+    assert "满足提前结束条件: 标签 结果/已下单" in rows[0]
 
 
 def test_no_name_steers_a_terminal_from_a_page_or_an_answer(town: Town, shell: Shell) -> None:
