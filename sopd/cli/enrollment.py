@@ -11,7 +11,7 @@ import click
 from sopd.cli.completing import sop_keys
 from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options, since_option
-from sopd.cli.verbs import noun, output_options, pass_desk, person_option, yes_option
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option, why_option, yes_option
 
 enrollment = noun("enrollment", "Enrollments (执行): one run of one customer through one version of a SOP.")
 
@@ -109,7 +109,7 @@ def start(desk: Desk, key: str, references: tuple[str, ...], member: str | None,
 @click.argument("enrollment_ids", type=click.IntRange(min=1), nargs=-1, metavar="[ID]...")
 @filter_options
 @click.option("--to", required=True, metavar="SOP", shell_complete=sop_keys, help="The nurture SOP to go to.")
-@click.option("--why", required=True, help="The reason, kept with the run.")
+@why_option
 @click.option("--all-relations", is_flag=True, help="With whatever else the same customers have open in the same SOPs.")
 @click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="Put on the owner's relation (repeatable).")
 @click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="Taken off it (repeatable).")
@@ -149,7 +149,7 @@ def transfer(
 )
 @click.argument("enrollment_ids", type=click.IntRange(min=1), nargs=-1, metavar="[ID]...")
 @filter_options
-@click.option("--why", required=True, help="The reason, kept with the run.")
+@why_option
 @click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="Put on the owner's relation (repeatable).")
 @click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="Taken off it (repeatable).")
 @yes_option

@@ -69,6 +69,17 @@ def person_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
+def _said(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("is empty; say why, it is kept with the run", ctx, param)
+    return value.strip()
+
+
+def why_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--why: the reason of an end by hand, which may not be empty (SPEC 8)."""
+    return click.option("--why", required=True, callback=_said, help="The reason, kept with the run.")(command)
+
+
 def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """--yes: do not ask."""
     return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
@@ -87,7 +98,7 @@ class Verb(click.Command):
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is not None:
                 (shared if param.name in SHARED else own).append(record)
         for title, records in (("Options", own), ("Options of every command", shared)):

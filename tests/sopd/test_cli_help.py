@@ -47,6 +47,8 @@ def test_help_has_a_sentence_examples_and_all_options_explained(name: str) -> No
     assert isinstance(command, Verb) and len(command.examples.strip().splitlines()) >= 2
     options = [param for param in command.params if isinstance(param, click.Option)]
     assert [option.name for option in options if not option.help] == []
+    explained = answer.stdout.partition("Options:")[2].partition("Options of every command:")[0]
+    assert all(line.startswith(("  -", "    ")) for line in explained.splitlines() if line.strip())
 
 
 @pytest.mark.parametrize(
