@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from sopd.cli import finding, output, paging, push_pages, runs
+from sopd.cli import describing, finding, output, paging, push_pages, runs
 from sopd.cli.desk import Desk
 from sopd.cli.output import Column, plain, say
 from sopd.cli.page import Page, joined
@@ -136,7 +136,7 @@ def show_page(desk: Desk, reference: str) -> None:
     customer = seen.customer
     page.title(customer.name or customer.external_userid, customer.external_userid if customer.name else "")
     muted = Text(page.at(customer.muted_at), style="yellow") if customer.muted_at else None
-    attributes = joined([f"{key}={value}" for key, value in sorted(customer.attributes.items())])
+    attributes = joined([f"{key}={describing.plain(value)}" for key, value in sorted(customer.attributes.items())])
     phone = desk.words.say("yes") if seen.has_phone else ""
     page.facts([
         ("muted_at", muted), ("crm_id", seen.crm_id or ""), ("phone", phone), ("attributes", attributes),

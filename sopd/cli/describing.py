@@ -21,7 +21,7 @@ def moment(step: Mapping[str, Any], words: Words) -> str:
     if step.get("day") is not None:
         return words.say("day {day} at {at}", day=step["day"], at=at)
     if step.get("after") is not None:
-        return words.say("after {after}", after=step["after"])
+        return words.say("after {after}", after=words.duration(step["after"]))
     if step.get("next") is not None:
         return words.say("next {weekday} at {at}", weekday=words.say(step["next"]), at=at)
     if step.get("on") is not None:
@@ -66,10 +66,23 @@ def end(written: Mapping[str, Any] | None) -> str:
         return ""
     parts = [f"+{name}" for name in written.get("add_tags") or ()]
     parts += [f"-{name}" for name in written.get("remove_tags") or ()]
-    parts += [f"{name}={value}" for name, value in (written.get("set") or {}).items()]
+    parts += [f"{name}={plain(value)}" for name, value in (written.get("set") or {}).items()]
     if written.get("flow_to"):
         parts.append(f"→ {written['flow_to']}")
     return " ".join(parts)
+
+
+def plain(value: Any) -> str:
+    """A value of an attribute as a definition writes it: `true`, not Python's `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def anchor(written: Any, words: Words) -> str | None:
+    """What the days of a nurture SOP count from, unless that is the entry."""
+    if isinstance(written, Mapping):
+        return words.say("the date in attribute {name}", name=written["attribute"])
+    said = {"added": "the adding of the member who acts", "event": "the event that let them in"}.get(written)
+    return words.say(said) if said else None
 
 
 def members(written: Any, words: Words) -> str:

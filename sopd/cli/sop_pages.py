@@ -143,6 +143,7 @@ def _head(page: Page, seen: Seen) -> None:
             ("kind", joined([words.kind(sop.kind), version, f"{words.heading('priority')} {definition['priority']}"])),
             ("members", describing.members(definition.get("members"), words)),
             ("entry", joined([_entry(page, definition), _again(page, definition)])),
+            ("anchor", describing.anchor(definition.get("anchor"), words)),
             ("early_end", joined([describing.rule(early["when"]), describing.end(early)]) if early else None),
             ("normal_end", describing.end(definition.get("normal_end"))),
             ("open", str(sop.open)),
@@ -165,7 +166,7 @@ def _again(page: Page, definition: dict[str, Any]) -> str | None:
         return None
     if again == "after_end":
         return page.words.say("again after each end")
-    return page.words.say("again {after} after each end", after=again["after"])
+    return page.words.say("again {after} after each end", after=page.words.duration(again["after"]))
 
 
 def _initialised(page: Page, seen: Seen) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("no", "number"), Column("step"), Column("channel", "channel"), Column("due_at", "instant"),
-    Column("send_at", "instant"), Column("check"), Column("reason", "reason"), Column("until_at", "instant"),
+    Column("send_at", "instant"), Column("check", "state"), Column("reason", "reason"), Column("until_at", "instant"),
     Column("expires_at", "instant"),
 )  # fmt: skip
 
@@ -60,6 +60,8 @@ def show(desk: Desk, key: str, customer: str, member: str | None, moment: Any) -
     if desk.output == "json":
         output.document(desk, _as_json(desk, told, lines))
     elif desk.output == "tsv":
+        if told.inside is None and not told.enters:
+            output.note(desk, "would not enter: {reason}", reason=desk.words.sentence(told.why_not))
         output.listing(desk, COLUMNS, lines)
     else:
         _print(desk, told, known.name, lines, now)

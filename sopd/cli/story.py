@@ -7,7 +7,7 @@ the same arithmetic that will fire it. Values only; `story_page` puts them into 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,9 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     sop = finding.sop(tx, run.sop)
     version = finding.version(tx, sop, run.version)
     pushes = views_sending.pushes(tx, PushFilter(enrollment_id=run.id), None, len(program.steps))
-    tasks = _tasks(tx, pushes)
+    journal = views_runs.journal(tx, run.id)
+    left = _left(journal, pushes)
+    tasks = _tasks(tx, [*(push.task for push in pushes if push.task is not None), *left])
     tags = [] if run.closed_at is None else views_runs.tag_writes(tx, run.relation_id, run.closed_at)
     customer = finding.customer(tx, run.customer)
     times = schedule.of_run(program, run, _last_quota_day(program, pushes))
@@ -128,11 +130,11 @@ def read(tx: Transaction, programs: Programs, enrollment_id: int) -> Story:
     inherited = tuple(_inherited(run.inherited))
     named = {tag for one in tags for tag in (*one.add, *one.remove)}
     named |= {tag for one in inherited for tag in one.condition.get("tag", ())}
-    of_tasks = list(_of_tasks(tasks, pushes))
+    of_tasks = [*_of_tasks(tasks, left), *_of_pushes(pushes)]
     # What happens at one instant is told in this order: a task ends, so its pushes settle, so other things follow.
     events = [
         *(event for event in of_tasks if event.what in TASK_ENDS),
-        *_of_journal(views_runs.journal(tx, run.id), program, pushes),
+        *_of_journal(journal, program, pushes),
         *(event for event in of_tasks if event.what not in TASK_ENDS),
         *_of_tags(tags),
     ]
@@ -163,9 +165,24 @@ def _chain(tx: Transaction, run: RunRow) -> tuple[str, ...]:
     return tuple(keys[sop_id] for sop_id in ids)
 
 
-def _tasks(tx: Transaction, pushes: Iterable[PushRow]) -> dict[int, TaskRow]:
-    """The tasks of these pushes, and those they were re-issued for."""
-    found = views_sending.tasks_by_id(tx, [push.task for push in pushes if push.task is not None])
+def _left(journal: Sequence[Entry], pushes: Iterable[PushRow]) -> dict[int, Instant]:
+    """The tasks that pushes of the run were in and are in no longer, with the instant at which they left."""
+    at_last = {push.task for push in pushes}
+    left: dict[int, Instant] = {}
+    inside: dict[str, int] = {}
+    for entry in journal:
+        step = entry.detail.get("step")
+        was = inside.pop(step, None) if entry.kind in ("task", "wait") and step else None
+        if was is not None:
+            left[was] = entry.at
+        if entry.kind == "task" and entry.detail.get("push") == "planned" and entry.detail.get("task") is not None:
+            inside[step] = entry.detail["task"]
+    return {task: at for task, at in left.items() if task not in at_last}
+
+
+def _tasks(tx: Transaction, ids: Sequence[int]) -> dict[int, TaskRow]:
+    """These tasks, and those they were re-issued for."""
+    found = views_sending.tasks_by_id(tx, ids)
     while earlier := [t.reissue_of for t in found.values() if t.reissue_of is not None and t.reissue_of not in found]:
         found |= views_sending.tasks_by_id(tx, earlier)
     return found
@@ -263,17 +280,26 @@ def _of_entry(entry: Entry, detail: dict[str, Any], program: Program, sent: set[
         yield Event(entry.at, "note", step, entry.reason, detail)
 
 
-def _of_tasks(tasks: dict[int, TaskRow], pushes: Iterable[PushRow]) -> Iterator[Event]:
+def _of_tasks(tasks: dict[int, TaskRow], left: dict[int, Instant]) -> Iterator[Event]:
+    """What became of tasks; of one that the push has left, only what did as long as it was in it."""
     for task in tasks.values():
-        facts = {"task": task.id, "member": task.to_userid or task.member, "size": task.size}
-        if task.requested_at is not None:
-            yield Event(task.requested_at, "task created", task.step, None, facts)
-        if task.stop_at is not None and task.to_userid is None:  # a card goes on with those who stay in it
-            yield Event(task.stop_at, "task stopped", task.step, None, facts)
-        if task.confirmed_at is not None:
-            yield Event(task.confirmed_at, "task confirmed", task.step, None, facts)
-        if task.settled_at is not None and f"task {task.state}" in TASK_ENDS:
-            yield Event(task.settled_at, f"task {task.state}", task.step, task.reason, facts)
+        until = left.get(task.id)
+        yield from (event for event in _of_task(task) if until is None or event.at <= until)
+
+
+def _of_task(task: TaskRow) -> Iterator[Event]:
+    facts = {"task": task.id, "member": task.to_userid or task.member, "size": task.size}
+    if task.requested_at is not None:
+        yield Event(task.requested_at, "task created", task.step, None, facts)
+    if task.stop_at is not None and task.to_userid is None:  # a card goes on with those who stay in it
+        yield Event(task.stop_at, "task stopped", task.step, None, facts)
+    if task.confirmed_at is not None:
+        yield Event(task.confirmed_at, "task confirmed", task.step, None, facts)
+    if task.settled_at is not None and f"task {task.state}" in TASK_ENDS:
+        yield Event(task.settled_at, f"task {task.state}", task.step, task.reason, facts)
+
+
+def _of_pushes(pushes: Iterable[PushRow]) -> Iterator[Event]:
     for push in pushes:
         if push.sent_at is not None:
             facts = {"mark": push.mark} if push.mark else {}

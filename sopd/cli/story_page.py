@@ -174,7 +174,11 @@ def _with_step(english: str) -> Callable[[Page, Story, Event], str]:
 
 
 def _entered(page: Page, told: Story, event: Event) -> str:
-    return page.words.say("entered: {cause}", cause=page.words.cause(event.detail.get("cause", told.run.cause)))
+    words, detail = page.words, event.detail
+    said = words.say("entered: {cause}", cause=words.cause(detail.get("cause", told.run.cause)))
+    by = [words.say("by {who}", who=detail["who"])] if detail.get("who") else []
+    more = ", ".join([*by, *([detail["why"]] if detail.get("why") else [])])
+    return f"{said} ({more})" if more else said
 
 
 def _push_waits(page: Page, told: Story, event: Event) -> str:
@@ -227,8 +231,17 @@ def _tags(page: Page, told: Story, event: Event) -> str:
 
 
 def _note(page: Page, told: Story, event: Event) -> str:
-    more = ", ".join(f"{key} {value}" for key, value in event.detail.items())
-    return " ".join(part for part in (_label(page, told, event), page.words.sentence(event.reason), more) if part)
+    words, detail, reason = page.words, event.detail, page.words.sentence(event.reason)
+    if "into" in detail:
+        return words.say("flows into {sop}: run {id}", sop=detail["flow"], id=detail["into"])
+    if "flow" in detail:
+        return words.say("does not flow into {sop}: {reason}", sop=detail["flow"], reason=reason)
+    if "sop" in detail:
+        return words.say("does not enter {sop}: {reason}", sop=detail["sop"], reason=reason)
+    keywords = words.say("keywords {words}", words=detail["keywords"]) if "keywords" in detail else ""
+    hop = words.say("hop {hop}", hop=detail["hop"]) if "hop" in detail else ""
+    told_by = ", ".join(part for part in (reason, keywords, hop) if part)
+    return " ".join(part for part in (_label(page, told, event), told_by) if part)
 
 
 _SAID: dict[str, Callable[[Page, Story, Event], str]] = {

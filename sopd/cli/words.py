@@ -31,7 +31,8 @@ HEADINGS: dict[str, str] = {
     "expired": "已过期", "cancelled": "已取消", "here": "停留客户", "text": "内容", "check": "检查", "verdict": "结论",
     "window": "时间窗", "place": "名额", "seen_at": "最近更新", "attributes": "属性", "may_send_at": "可发送时间",
     "entry": "进入条件", "early_end": "提前结束", "normal_end": "正常结束", "moment": "时间规则", "count": "数量",
-    "now": "当前时间", "anchor_at": "起算时间", "quota": "群发次数", "setting": "设置项", "value": "取值",
+    "now": "当前时间", "anchor": "起算日期", "anchor_at": "起算时间", "quota": "群发次数", "setting": "设置项",
+    "value": "取值",
     "into": "转入执行", "chain": "流转链", "inherited": "进入时已成立", "in_scope": "可见范围",
     "can_send": "可发送", "held": "对账待确认", "read_at": "对账时间",
     "origin": "来源", "database": "数据库", "schema": "结构版本", "known": "程序版本", "missing": "待执行",
@@ -61,6 +62,10 @@ STATES: dict[str, str] = {
     "new": "待处理", "done": "已处理", "set_aside": "已搁置", "active": "正常", "half": "待客户确认",
     "event": "行为事件", "reply": "客户回复", "message": "成员消息",
     "pending": "待执行", "held": "待确认", "pushes": "推送",
+    # what a preview looked at
+    "ready": "可发送", "enrollment open": "执行状态", "sop running": "SOP状态", "handed over": "客户交接",
+    "only_if": "本步条件", "muted": "免打扰", "owner able": "成员权限", "quiet hours": "免打扰时段",
+    "once_per": "重复内容", "quota": "群发次数", "time": "时刻", "capacity": "发送批次",
     # a reminder
     "wanted": "待提醒", "asking": "提醒中", "doubtful": "结果未知", "refused": "被拒绝", "needless": "无需提醒",
 }  # fmt: skip
@@ -140,6 +145,11 @@ class Words:
         """A length of time, roughly: `45 s`, `12 min`, `5 h`, `3 d`."""
         n, unit = parts_of_span(ms)
         return self.say(f"{{n}} {unit}", n=n)
+
+    def duration(self, written: str) -> str:
+        """A length of time as definitions write it: `60d`, in Chinese `60天`."""
+        unit = {"d": "天", "h": "小时", "m": "分钟"}.get(written[-1:])
+        return f"{written[:-1]}{unit}" if self.is_chinese and unit else written
 
     def say(self, english: str, /, **values: object) -> str:
         """A sentence of `sentences`, filled in."""

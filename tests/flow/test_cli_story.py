@@ -189,6 +189,20 @@ def test_pause_says_what_is_out_and_resume_skips_what_passed(played: Played, she
     ]  # fmt: skip
 
 
+def test_a_task_that_the_pause_took_back_stays_in_the_story(played: Played, shell: Shell) -> None:
+    task = shell.objects("dispatch", "list", "--state", "open")[0]["id"]
+    shell("sop", "pause", "welcome", "--yes")
+    played.rig.run_for(minutes=5)
+
+    page = shell("enrollment", "show", run_of(shell, "wmMei")).stdout
+
+    for said in (f"alice was given task {task} (2 in it)", f"task {task} is being withdrawn",
+                 f"task {task} was cancelled in WeCom", "step 2/4 first waits: the SOP is paused"):  # fmt: skip
+        assert page.count(f"step 2/4 first: {said}" if said[:4] != "step" else said) == 1
+    places = [page.index(said) for said in ("was given task", "is being withdrawn", "was cancelled", "first waits:")]
+    assert places == sorted(places)
+
+
 def test_stop_ends_everybody(played: Played, shell: Shell) -> None:
     answer = shell("sop", "stop", "welcome", "--yes")
     played.rig.run_for(minutes=30)
@@ -208,6 +222,7 @@ def test_preview_of_somebody_inside_and_of_somebody_new(played: Played, shell: S
         ("late", "2026-03-07T22:30:00+08:00"), ("last", "2026-03-10T10:00:00+08:00"),
     ]  # fmt: skip
     assert "is inside, at first" in page and "as things stand now" in page
+    assert "可发送" in shell("--lang", "zh", "sop", "preview", "welcome", "--customer", "wmMei").stdout
     assert "did you mean" in shell("sop", "preview", "welcome", "--customer", "wmMej", code=3).stderr
 
 

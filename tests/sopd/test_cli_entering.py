@@ -113,6 +113,14 @@ def test_the_story_tells_what_was_inherited_and_what_else_was_refused(company: T
     assert "手动加入" in shell("--lang", "zh", "enrollment", "show", 1, "--format", "table").stdout
 
 
+def test_who_pulled_a_customer_in_and_why_stands_in_the_story(company: TestCompany, shell: Shell) -> None:
+    company.befriend("alice", "wmA")
+    shell("enrollment", "start", "winback", "wmA", "--why", "来电", "--as", "mei")
+
+    assert "entered: manual (by mei, 来电)" in shell("enrollment", "show", 1, "--format", "table").stdout
+    assert "进入:手动加入 (操作人 mei, 来电)" in shell("--lang", "zh", "enrollment", "show", 1).stdout
+
+
 # -- transfer ----------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +137,26 @@ def test_one_run_goes_over_and_its_story_names_the_chain(company: TestCompany, s
     assert "hop 1" in shell("enrollment", "show", 2, "--format", "table").stdout
     audited = all_rows(store, Audit, "who", "verb", order="id")
     assert audited[-1] == ("mei", "enrollment transfer")
+
+
+def test_where_a_run_went_is_told_in_both_languages(company: TestCompany, shell: Shell) -> None:
+    company.add("alice", "wmA")
+    shell("enrollment", "transfer", 1, "--to", "winback", "--why", "silent", "--yes")
+
+    assert "flows into winback: run 2" in shell("enrollment", "show", 1).stdout
+    assert "流转到 winback:执行 2" in shell("--lang", "zh", "enrollment", "show", 1).stdout
+
+
+@pytest.mark.parametrize("verb", [("end",), ("transfer", "--to", "winback")])
+def test_nobody_is_ended_by_hand_without_a_reason(
+    company: TestCompany, shell: Shell, store: Store, verb: tuple[str, ...]
+) -> None:
+    company.add("alice", "wmA")
+
+    told = shell("enrollment", *verb, 1, "--why", " ", "--yes", code=2)
+
+    assert "say why" in told.stderr
+    assert [row[1] for row in runs(store)] == ["enrolled"]
 
 
 def test_a_filter_is_counted_and_asked_about_and_who_stays_is_told(

@@ -81,6 +81,20 @@ def test_the_page_of_a_sop_says_who_may_enter_and_how_often(company: TestCompany
     assert "by flow or by hand only" in pages[0] and "again" not in pages[0]
     assert "again after each end" in pages[1]
     assert "again 30d after each end" in pages[2]
+    assert "每次结束 30天 后可再次进入" in shell("--lang", "zh", "sop", "show", "winback", "--format", "table").stdout
+
+
+def test_the_page_of_a_sop_says_what_the_days_count_from_and_what_the_end_sets(
+    company: TestCompany, shell: Shell
+) -> None:
+    text = CARE.replace("sop: care", "sop: winback")
+    company.apply(text + "anchor: {attribute: paid_on}\nnormal_end: {set: {done: true}}\n")
+
+    page = shell("sop", "show", "winback", "--format", "table").stdout
+
+    assert "anchor      the date in attribute paid_on" in page and "done=true" in page
+    assert "属性 paid_on 中的日期" in shell("--lang", "zh", "sop", "show", "winback", "--format", "table").stdout
+    assert "anchor" not in shell("sop", "show", "care", "--format", "table").stdout
 
 
 def test_a_preview_of_a_nurture_sop_needs_no_member(company: TestCompany, shell: Shell) -> None:
@@ -92,3 +106,5 @@ def test_a_preview_of_a_nurture_sop_needs_no_member(company: TestCompany, shell:
     assert wished["member"] == "bob"
     refused = shell.objects("sop", "preview", "care", "--customer", "wm1")[0]
     assert refused["why_not"] == "entry rule false"
+    piped = shell("sop", "preview", "care", "--customer", "wm1", "--format", "tsv")
+    assert piped.stderr == "would not enter: the entry rule is false\n" and piped.stdout.startswith("no\tstep")
