@@ -13,13 +13,21 @@ from sopd.store.queries import people
 
 OUT_OF_SIGHT = "not among the members who may use customer contact and whom the app may see"
 """Why such a member cannot send; the reason goes when he is listed again."""
+UNKNOWN = "WeCom did not know this member when a task was made"
+"""Why such a member cannot send (40003, 60111); this reason goes, too, when a complete list names him again."""
 
 
 def take_list(app: App, userids: Sequence[str]) -> None:
     """Take over the whole list of members in sight; it must not be empty."""
     with app.store.transaction() as tx:
         people.member_ids(tx, userids)
-        people.set_sight(tx, userids, OUT_OF_SIGHT)
+        people.set_sight(tx, userids, OUT_OF_SIGHT, cured=(OUT_OF_SIGHT, UNKNOWN))
+
+
+def cannot_send(app: App, userids: Sequence[str]) -> None:
+    """WeCom does not know these members: nothing more is sent through them until they are seen able again."""
+    with app.store.transaction() as tx:
+        people.set_unable(tx, userids, UNKNOWN)
 
 
 def take_read(app: App, userids: Sequence[str]) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from machines.backoff import next_attempt
 from machines.calendar import MINUTE_MS, SECOND_MS, Instant
 from machines.events import DispatchEvent, Doubtful, TaskRefused, Throttled
-from machines.reasons import REFUSED_BY_WECOM, with_detail
+from machines.reasons import MEMBER_UNABLE, REFUSED_BY_WECOM, with_detail
 from sopd.wecom.codes import Klass
 from sopd.wecom.errors import WeComError, WeComFailure
 
 NOBODY, DISPATCHING, CANCELLED, TOO_MANY_AT_ONCE = 41048, 41063, 41093, 45033
 UNKNOWN_TAG = 40068
+NO_MEMBER = frozenset({40003, 60111})
+"""Codes by which WeCom does not know the member who was to send."""
 STRANGERS = frozenset({84061, 40096, 610004})
 """Codes by which a contact, asked for by its id, is no contact any more."""
 _MAY_CLEAR_UP = (Klass.RETRYABLE, Klass.TOKEN, Klass.BACKOFF, Klass.CONFIGURATION)
@@ -40,6 +42,8 @@ def of_create(failure: WeComFailure) -> DispatchEvent:
         return Doubtful()
     if errcode_of(failure) == NOBODY:
         return TaskRefused("nobody")
+    if errcode_of(failure) in NO_MEMBER:
+        return TaskRefused("permanent", MEMBER_UNABLE)
     return of_card(failure)
 
 

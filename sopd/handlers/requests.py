@@ -18,7 +18,7 @@ from machines.calendar import SECOND_MS, Instant
 from machines.dispatch.life import PLANNED, REQUESTED, SENDING, UNCERTAIN
 from machines.events import Created, Throttled
 from machines.nags import next_nag_at
-from sopd.handlers import dispatches, refusals, sending_checks, task_pushes
+from sopd.handlers import dispatches, members, refusals, sending_checks, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.contents import Content, of_step
@@ -103,7 +103,11 @@ def begin(app: App, request: Request) -> bool:
 
 
 def answered(app: App, answers: Sequence[Answer]) -> None:
-    """Record what came of a page of requests, in one transaction."""
+    """Record what came of a page of requests, in one transaction. Members whom WeCom does not know are noted before:
+    planning locks them first."""
+    unknown = [one.request.userid for one in answers if refusals.errcode_of(one.failure) in refusals.NO_MEMBER]
+    if unknown:
+        members.cannot_send(app, unknown)
     in_halves(answers, partial(_answered, app), partial(_set_aside, app))
     dispatches.let_rest(app, (PLANNED,), (answer.failure for answer in answers))
 

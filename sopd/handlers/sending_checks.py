@@ -1,7 +1,8 @@
 """The last look before a task is created: what was true at planning must be true now (SPEC 7.2, 7.5, 8, D11, D23).
 
 A part of `requests.take`. First the task as a whole: is its SOP paused, has it expired, is it quiet now? Then each
-push: is its run open and not at its early end, its condition true, its customer not muted and still a friend? What is
+push: is its run open and not at its early end, its condition true, its customer not muted and still a friend, its
+member able to send? What is
 dropped leaves the task with its reason. At last: is a create of the same content outstanding for this owner?
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from machines.calendar import SECOND_MS, Instant
+from machines.cards import CHANNELS
 from machines.dispatch.life import CANCELLED
 from machines.events import Claimed, EarlyEnd, Emptied, ExpireDue, PushEvent, PushExpired, ResultNotFriend, StopWanted
 from machines.push import PlanFacts, PushFacts
@@ -168,7 +170,7 @@ def _sift(
     holds = planning_facts.run_conditions(tx, app, rules)
     dropped = []
     for task, one in found:
-        event = _objection(one, seen.states[task.row.sop_id], holds[one.id])
+        event = _objection(task, one, seen.states[task.row.sop_id], holds[one.id])
         if event is None:
             checked.left.setdefault(task.row.id, []).append(one)
         else:
@@ -177,13 +179,14 @@ def _sift(
     return dropped
 
 
-def _objection(one: Inside, sop_state: str, only_if: bool) -> PushEvent | None:
+def _objection(task: Task, one: Inside, sop_state: str, only_if: bool) -> PushEvent | None:
     facts = PlanFacts(
         enrollment_open=one.closed_at is None,
         end_reason=one.end_reason,
         sop_state=sop_state,
         only_if=only_if,
         muted=bool(one.is_muted),
+        owner_able=bool(task.row.able) or task.row.channel in CHANNELS,
     )
     verdict = planning_facts.check(facts)
     if not verdict.ready:

@@ -21,7 +21,7 @@ DAY = "D2026-03-03"
 
 def desk_of(store: Store, *customers: str, sop: str = NOON, every_minutes: int = 240, **config: Any) -> Desk:
     """A desk whose customers' first step falls due on Tuesday at 13:00; others' sends are read at 12:00."""
-    desk = Desk(store, sop=sop, **config)
+    desk = Desk(store, sop=sop, reads_others=True, **config)
     reads_every(desk, every_minutes)
     desk.add(*customers)
     return desk
@@ -122,7 +122,7 @@ def test_a_task_of_ours_whose_answer_was_lost_is_not_taken_for_anothers(store: S
 
 
 def test_members_without_open_runs_cost_no_call(store: Store) -> None:
-    desk = Desk(store)
+    desk = Desk(store, reads_others=True)
     desk.run_for(days=1)
     assert desk.calls("mass_sends") == 0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sopd.actors import LOOPS
 from sopd.commands import MuteCustomer, PauseSop, ResumeSop
+from sopd.config import Quota
 from sopd.handlers import customers, sops
 from sopd.sandbox.api import Request
 from sopd.sandbox.config import SandboxConfig
@@ -21,7 +22,7 @@ from sopd.sandbox.world import World
 from sopd.store import Store
 from sopd.store.tables import RelationTag
 from sopd.wecom.endpoints import ENDPOINTS
-from tests.support.rig import WHO, Rig, at
+from tests.support.rig import WHO, Rig, at, settings_for
 
 SOP = """
 sop: care
@@ -51,11 +52,15 @@ class Watched(Faults):
 
 
 class Desk(Rig):
-    """The company. `sop` is a definition, `tags` are in the library too; the rest is the sandbox's settings."""
+    """The company. `sop` is a definition, `tags` are in the library too; the rest is the sandbox's settings.
+
+    What others send is read only with `reads_others`, so that every list that is asked for is the look-up's.
+    """
 
     def __init__(
-        self, store: Store, *, sop: str = SOP, members: str = "alice", tags: Sequence[str] = (), **config: Any
-    ) -> None:
+        self, store: Store, *, sop: str = SOP, members: str = "alice", tags: Sequence[str] = (),
+        reads_others: bool = False, **config: Any,
+    ) -> None:  # fmt: skip
         start = at("2026-03-02 09:00")
         world = World("desk", SandboxConfig(**config), start)
         self.faults = Watched("desk")
@@ -63,7 +68,9 @@ class Desk(Rig):
             world.hire(userid)
         for tag in (BOUGHT, *tags):
             world.stock_tag(tag, now=start)
-        super().__init__(store, world, start, faults=self.faults)
+        quota = Quota(mode=world.config.quota, own_sends_every_minutes=240 if reads_others else 0)
+        settings = settings_for(world.config, quota=quota)
+        super().__init__(store, world, start, faults=self.faults, settings=settings)
         self.publish(("care.yaml", sop))
         self.settle()
 

@@ -13,10 +13,11 @@ from sopd.store.transaction import Transaction
 
 
 class TaskRow(NamedTuple):
-    """A dispatch with its member's userid."""
+    """A dispatch with its member's userid. `able`: the member may send to customers now."""
 
     id: int
     userid: str
+    able: bool
     member_id: int
     sop_id: int
     version_id: int
@@ -84,7 +85,8 @@ class Inside(NamedTuple):
     has_moved: bool
 
 
-_TASK = ", ".join("m.userid" if name == "userid" else f"d.{name}" for name in TaskRow._fields)
+_OF_MEMBER = {"userid": "m.userid", "able": "case when m.can_send and m.in_scope then 1 else 0 end"}
+_TASK = ", ".join(_OF_MEMBER.get(name, f"d.{name}") for name in TaskRow._fields)
 _INSIDE = (
     "p.id, p.enrollment_id, p.sop_id, p.step_id, p.relation_id, p.state, p.reason, p.dispatch_id, d.state,"
     " p.stopped_at, e.closed_at, e.reason, c.external_userid,"

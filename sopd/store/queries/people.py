@@ -80,8 +80,9 @@ def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
     )
 
 
-def set_sight(tx: Transaction, userids: Sequence[str], reason: str) -> None:
-    """These known members are in sight and all others are not; whoever comes into sight may send again."""
+def set_sight(tx: Transaction, userids: Sequence[str], reason: str, cured: Sequence[str]) -> None:
+    """These known members are in sight and all others are not; whoever could not send for a cured reason can again."""
+    reasons = ", ".join("?" for _ in cured)
     given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
     listed = f"userid in (select userid from {given.sql} g)"
     tx.run(
@@ -89,9 +90,19 @@ def set_sight(tx: Transaction, userids: Sequence[str], reason: str) -> None:
         (False, False, reason, *given.params),
     )
     tx.run(
-        "update member set in_scope = ?, seen_at = ?, can_send = (can_send or coalesce(reason = ?, false)),"
-        f" reason = case when reason = ? then null else reason end where {listed}",
-        (True, tx.now, reason, reason, *given.params),
+        f"update member set in_scope = ?, seen_at = ?, can_send = (can_send or coalesce(reason in ({reasons}), false)),"
+        f" reason = case when reason in ({reasons}) then null else reason end where {listed}",
+        (True, tx.now, *cured, *cured, *given.params),
+    )
+
+
+def set_unable(tx: Transaction, userids: Iterable[str], reason: str) -> None:
+    """These members cannot send; who could not before keeps his reason."""
+    given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
+    tx.run(
+        "update member set can_send = ?, reason = ? where can_send and userid in"
+        f" (select userid from {given.sql} g)",
+        (False, reason, *given.params),
     )
 
 
