@@ -379,6 +379,19 @@ def test_who_comes_back_to_the_member_who_gave_him_away_is_a_new_customer(store:
     assert desk.runs("wmMei")[-1] == ("alice", "enrolled", "")
 
 
+def test_a_run_of_the_customer_stays_with_the_member_to_whom_he_comes_back(store: Store) -> None:
+    desk = Hands(store, NURSE)
+    desk.vip("wmMei", "alice", "dora")
+    desk.run_for(minutes=5)
+    desk.transfer("wmMei", "alice", "dora")
+    desk.run_for(minutes=5)
+    desk.add("wmMei")
+    desk.go_on(days=4)
+
+    assert desk.runs("wmMei") == [("alice", "normal_end", "normal end")]
+    assert desk.received("wmMei") == ["第一次", "第二次"]
+
+
 def test_customers_of_a_member_who_has_left_go_on_with_the_taker(store: Store) -> None:
     desk = Hands(store, CARE)
     desk.add("wmMei")

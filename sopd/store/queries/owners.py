@@ -31,7 +31,8 @@ def relations(tx: Transaction, customer_ids: Iterable[int]) -> list[RelationRow]
     given = tx.ids(customer_ids)
     rows = tx.rows(
         "select r.id, r.customer_id, r.member_id, m.userid, case when m.can_send and m.in_scope then 1 else 0 end,"
-        " case when r.handover_until is null then r.state else 'handed_over' end, r.channel, r.add_way, r.began_at, r.last_talk_at, r.learned_at from relation r"
+        " case when r.state = 'lost' and r.handover_until is not null then 'handed_over' else r.state end,"
+        " r.channel, r.add_way, r.began_at, r.last_talk_at, r.learned_at from relation r"
         f" join member m on m.id = r.member_id where r.customer_id in (select id from {given.sql} g) order by r.id",
         given.params,
     )
