@@ -205,7 +205,9 @@ def compile_program(
         goal_rule=goal, goal_within_ms=milliseconds(sop.goal.within) if sop.goal else 0,
         late_at_entry=_late_policy(sop), outage_grace=_grace(sop),
         quota_full=sop.quota_full.defer if isinstance(sop.quota_full, Defer) else sop.quota_full,
-        batch_size=sop.batch.size, batch_every_ms=milliseconds(sop.batch.every), once_per=sop.once_per,
+        batch_size=sop.batch.size, batch_every_ms=milliseconds(sop.batch.every),
+        # Whom a SOP enters once per customer hears it through one relation at a time, and anew in every run.
+        once_per=sop.once_per if sop.kind == "new_customer" else "relation",
         reenter=_reenter(sop.entry.reenter),
         dependencies=reduce(or_, (depends_on(rule) for rule in rules), Dependencies()),
         _places={step.id: step.index for step in steps}, _hash=hash((digest, timetable)),

@@ -55,7 +55,7 @@ def judge(tx: Transaction, app: App, candidates: Sequence[Candidate]) -> dict[in
 
 
 def _word(one: Candidate, claim: Claim | None, rivals: Sequence[Claimant]) -> Word:
-    if claim is not None and claim.push_id != one.push.id and not claim.is_free:
+    if claim is not None and claim.push_id != one.push.id and claim.binds(one.owner.id):
         return Word("held" if claim.is_open else "sent", claim.userid)
     if claim is not None and claim.push_id == one.push.id:
         return FREE
@@ -63,10 +63,14 @@ def _word(one: Candidate, claim: Claim | None, rivals: Sequence[Claimant]) -> Wo
     return FREE if best.push_id == one.push.id else Word("held", best.userid)
 
 
-def may_claim(claim: Claim | None, rivals: Sequence[Claimant], push_id: int, run_id: int, due_at: int) -> bool:
+def may_claim(
+    claim: Claim | None, rivals: Sequence[Claimant], push_id: int, run_id: int, member_id: int, due_at: int
+) -> bool:
     """Whether a run, with this push or with none fired yet (0), would be given the claim as things stand (D5)."""
-    if claim is not None and not claim.is_free:
-        return claim.push_id == push_id
+    if claim is not None and claim.push_id == push_id and not claim.is_free:
+        return True
+    if claim is not None and claim.binds(member_id):
+        return False
     best = min(rivals, default=None)
     return best is None or best.run_id == run_id or due_at < best.due_at
 

@@ -228,4 +228,5 @@ def _may_claim(
     key = _claim(one)
     if one.program.once_per != "customer":
         return True
-    return key not in claimed and may_claim(held.get(key), claimants[key], one.id, one.run_id, one.due_at)
+    rivals = claimants[key]
+    return key not in claimed and may_claim(held.get(key), rivals, one.id, one.run_id, one.member_id, one.due_at)

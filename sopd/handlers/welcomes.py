@@ -69,7 +69,7 @@ def _why_not(tx: Transaction, one: Begun) -> str:
 
 def _same_content(held: dict[tuple[int, str, int], str], sop: RunningSop, one: Begun) -> str:
     via = held.get(_claim_key(sop, one)) if sop.program.once_per == "customer" else None
-    return "" if via is None else reasons.with_detail(reasons.SAME_CONTENT, via)
+    return "" if via in (None, one.userid) else reasons.with_detail(reasons.SAME_CONTENT, via)
 
 
 def _used(used: dict[int, str], one: Begun) -> str:

@@ -53,3 +53,17 @@ def test_a_stepwise_run_that_is_resumed_falls_due_on_an_allowed_day(fresh, how: 
         ("09-14 09:00:01", "add alice mei"), ("09-16 12:00:00", "pause care"), ("09-18 11:00:00", f"resume care {how}"),
     ]  # fmt: skip
     check(history(care, deeds=deeds), fresh())
+
+
+def test_whoever_enters_again_gets_every_step_again(fresh) -> None:
+    again = nurture("again", 'first day: 1, at: "10:00"', when="{tag: [r/bought]}", reenter="after_end")
+    deeds = [("09-14 10:40:07", "add alice mei"), ("09-14 12:40:09", "tag alice mei r/bought"),
+             ("09-16 12:00:11", "untag alice mei r/bought"), ("09-16 13:00:13", "tag alice mei r/bought")]  # fmt: skip
+    check(history(again, deeds=deeds, days=6), fresh())
+
+
+def test_whoever_adds_the_member_again_gets_every_step_again(fresh) -> None:
+    care = sop("care", 'first day: 1, at: "10:00"', entry="{reenter: after_end}")
+    deeds = [("09-14 10:40:07", "add alice mei"), ("09-16 12:40:09", "member_delete alice mei"),
+             ("09-16 13:00:13", "add alice mei")]  # fmt: skip
+    check(history(care, deeds=deeds, days=6), fresh())

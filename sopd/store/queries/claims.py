@@ -21,6 +21,7 @@ class Claim(NamedTuple):
     push_id: int
     userid: str
     state: str
+    member_id: int
 
     @property
     def is_free(self) -> bool:
@@ -32,6 +33,11 @@ class Claim(NamedTuple):
         """True while its push may still be sent, or may have been."""
         return not self.is_free and self.state != "sent"
 
+    def binds(self, member_id: int) -> bool:
+        """True if it keeps this member's relation from sending: it is another's. An earlier run of one's own does not
+        (SPEC 4: through another relation)."""
+        return not self.is_free and self.member_id != member_id
+
 
 def held(tx: Transaction, keys: Iterable[Key]) -> dict[Key, Claim]:
     """The claims that exist for these keys, taken over or not."""
@@ -40,12 +46,12 @@ def held(tx: Transaction, keys: Iterable[Key]) -> dict[Key, Claim]:
         return {}
     given = tx.table({"sop_id": "bigint", "step_id": "text", "customer_id": "bigint"}, wanted)
     rows = tx.rows(
-        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, p.state"
+        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, p.state, p.member_id"
         f" from {given.sql} g join claim c on c.sop_id = g.sop_id and c.step_id = g.step_id"
         " and c.customer_id = g.customer_id join push p on p.id = c.push_id join member m on m.id = p.member_id",
         given.params,
     )
-    return {(row[0], row[1], row[2]): Claim(row[3], row[4], row[5]) for row in rows}
+    return {(row[0], row[1], row[2]): Claim(*row[3:]) for row in rows}
 
 
 def take(tx: Transaction, rows: Sequence[tuple[int, str, int, int]]) -> None:
