@@ -27,6 +27,8 @@ from machines.timetable import Timetable, earliest_send
 
 CUSTOMERS_PER_TASK = 10_000
 """WeCom 5.1, add_msg_template: at most so many customers in one call."""
+MANY_TASKS = 10
+"""More tasks than this for one member on one day are warned of (D12): people stop confirming them."""
 SLOW_MINUTES = frozenset({0, 30})
 """WeCom 1.3: pushes to staff are slow at these minutes of the hour."""
 

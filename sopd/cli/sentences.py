@@ -66,6 +66,8 @@ SENTENCES: dict[str, str] = {
     "daemon": "服务",
     "wrong: {count}": "发现 {count} 个问题",
     "nothing is wrong": "一切正常",
+    "{member} would have {count} tasks on {day}: rarely are all of so many confirmed":
+        "{member} 在 {day} 将有 {count} 个任务:任务过多时往往确认不完",
     # tasks and pushes by hand
     "Reminders": "提醒记录",
     "{member} is being reminded of task {task}": "正在提醒 {member} 处理任务 {task}",

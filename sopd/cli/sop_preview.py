@@ -62,6 +62,9 @@ def show(desk: Desk, key: str, customer: str, member: str | None, moment: Any) -
     elif desk.output == "tsv":
         if told.inside is None and not told.enters:
             output.note(desk, "would not enter: {reason}", reason=desk.words.sentence(told.why_not))
+        for day, count in told.crowded:
+            output.note(desk, "{member} would have {count} tasks on {day}: rarely are all of so many confirmed",
+                        member=told.userid, count=count, day=day)  # fmt: skip
         output.listing(desk, COLUMNS, lines)
     else:
         _print(desk, told, known.name, lines, now)
@@ -109,6 +112,9 @@ def _print(desk: Desk, told: Preview, name: str, lines: list[Line], now: int) ->
     if lines:
         page.section("Steps to come" if told.inside is not None else "What would come")
         page.table(COLUMNS, lines)
+        for day, count in told.crowded:
+            page.say("{member} would have {count} tasks on {day}: rarely are all of so many confirmed",
+                     member=told.userid, count=count, day=day)  # fmt: skip
         page.say("as things stand now; who is added, tagged or confirmed until then may change it")
     page.print()
 
@@ -119,4 +125,5 @@ def _as_json(desk: Desk, told: Preview, lines: list[Line]) -> dict[str, Any]:
         "member": told.userid, "entered_at": instants.iso(told.entered_at, desk.zone), "inside": told.inside,
         "enters": told.enters, "why_not": told.why_not or None,
         "steps": [plain(COLUMNS, line, desk.zone) for line in lines],
+        "crowded": [{"day": f"{day}", "tasks": count} for day, count in told.crowded],
     }  # fmt: skip

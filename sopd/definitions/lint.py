@@ -6,6 +6,7 @@ SOPs together (cycles of flows and tags) need the store and are made elsewhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from itertools import pairwise
 from machines.calendar import NO_QUIET_HOURS, QuietHours, instant_of
 from machines.rules import atoms
 from machines.rules.atoms import Source
+from machines.slots import MANY_TASKS
 from machines.sop import CHANNELS, Problem, Sop
 from sopd.definitions.tags import TagLibrary, bind
 
@@ -30,6 +32,7 @@ def lint(
     return (
         *(bind(sop, library).problems if library else ()), *_entry(sop), *_ends(sop),
         *_quiet(sop, company_quiet.union(QuietHours(sop.quiet))), *_same_moment(sop), *_close(sop, quota_mode),
+        *_many_tasks(sop),
     )
 
 
@@ -63,6 +66,17 @@ def _same_moment(sop: Sop) -> Iterator[Problem]:
         if fixed and (before.day, before.on, before.at) == (step.day, step.on, step.at):
             yield Problem(("steps", index, "at"), f"is the very moment of step {before.id}, so this step moves to the "
                           "next day; give it a later time")
+
+
+def _many_tasks(sop: Sop) -> Iterator[Problem]:
+    """Customers who entered on different days stand at different steps, and each step makes a task of its own (D12)."""
+    makes_task = [step for step in sop.steps if CHANNELS[step.by].takes_quota]
+    count = len(makes_task)
+    if sop.strategy == "timed":
+        count = max(Counter(step.on for step in makes_task).values(), default=0)
+    if count > MANY_TASKS:
+        yield Problem(("steps",), f"on one day a member may get {count} tasks to confirm, one for each mass send; more "
+                      f"than {MANY_TASKS} a day are rarely all confirmed")
 
 
 def _close(sop: Sop, quota_mode: str) -> Iterator[Problem]:

@@ -32,7 +32,7 @@ from machines.slots import creation_minute
 from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
 from sopd.errors import NotFound, Refused
-from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead, schedule, stepwise
+from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead, preview_load, schedule, stepwise
 from sopd.handlers import facts as known_facts
 from sopd.handlers.app import App, RunningSop
 from sopd.handlers.entries import Judged, Wish
@@ -75,7 +75,8 @@ class Preview:
     """The answer for one subject and the member who would act.
 
     `inside`: the run's state if there is one; then only the steps after it are told. enters and why_not judge the entry
-    as if the SOP ran; `sop_state` says whether it does.
+    as if the SOP ran; `sop_state` says whether it does. crowded: days on which the member would have more tasks than
+    are usually confirmed, and how many (D12).
     """
 
     sop: str
@@ -88,6 +89,7 @@ class Preview:
     enters: bool
     why_not: str
     steps: tuple[Foreseen, ...]
+    crowded: tuple[tuple[date, int], ...] = ()
 
 
 def preview(
@@ -112,9 +114,12 @@ def preview(
         run = queries.run_of(tx, sop.id, subject_id) if added_at is None else None
         subject, why_not = _outside(tx, app, asked) if run is None else (_inside(tx, app, asked, run), "")
         number = sops.version(tx, sop.version_id if run is None else run.version_id).number
+        steps = tuple(_steps(tx, app, subject))
+        days = {local_date(one.send_at, app.company.zone) for one in steps if one.send_at is not None}
         return Preview(
             key, number, sop.state, who.external_userid, subject.who.userid, subject.entered_at,
-            None if run is None else run.state, not why_not, why_not, tuple(_steps(tx, app, subject)),
+            None if run is None else run.state, not why_not, why_not, steps,
+            preview_load.crowded(tx, app, subject.who.member_id, days),
         )  # fmt: skip
 
 

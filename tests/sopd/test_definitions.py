@@ -479,3 +479,25 @@ def test_any_value_anywhere_is_a_definition_or_a_fault(data: st.DataObject) -> N
     if not faults(text):
         sop = parse_sop(read(text))
         assert Sop.model_validate(sop.model_dump(mode="json")) == sop
+
+
+MANY = """\
+sop: many
+title: many
+kind: nurture
+entry: {}
+early_end: {when: {lost: true}}
+steps:
+"""
+
+
+def test_a_definition_that_hands_a_member_more_tasks_a_day_than_people_confirm_is_warned_of() -> None:
+    """D12: customers who entered on different days stand at different steps on the same day."""
+
+    def warnings_of(count: int) -> list[str]:
+        steps = "".join(f"  - {{id: s{n}, day: {n}, at: '10:00', by: mass_send, text: x}}\n" for n in range(count))
+        return [warning.message for warning in lint(parse_sop(read(MANY + steps, "f.yaml")))]
+
+    assert warnings_of(10) == []
+    (warning,) = warnings_of(11)
+    assert "11 tasks" in warning

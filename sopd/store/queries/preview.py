@@ -62,6 +62,16 @@ def runs_of_owner(tx: Transaction, version_id: int, member_id: int, limit: int) 
     return [RunFacts(*row) for row in rows]
 
 
+def runs_of_member(tx: Transaction, member_id: int, limit: int) -> list[RunFacts]:
+    """Open runs that a member acts for, in SOPs that run."""
+    rows = tx.rows(
+        f"select {RUN} from enrollment e join sop s on s.id = e.sop_id and s.state = 'running'"
+        " where e.member_id = ? and e.closed_at is null order by e.id limit ?",
+        (member_id, limit),
+    )
+    return [RunFacts(*row) for row in rows]
+
+
 def userids(tx: Transaction) -> dict[int, str]:
     """Every member's userid by id; there are few hundreds."""
     return dict(tx.rows("select id, userid from member"))
