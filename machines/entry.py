@@ -8,7 +8,7 @@ preview. It reads no rows: that the facts are of one moment is the caller's busi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from machines import reasons
 from machines.calendar import SECOND_MS, Instant
@@ -21,8 +21,7 @@ MOST_HOPS = 10
 """A chain of flows, tags and stages that is longer is cut (SPEC 4, 16)."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFacts:
+class EntryFacts(NamedTuple):
     """What an admission looks at; equal facts make one group. Defaults are those of a plain new customer.
 
     about: the subject for the rules, restricted to what entry and early end depend on. gate: `own` (rule, add, event),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 Value = str | bool | int | float | date
@@ -78,7 +79,7 @@ def answers(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dependencies:
     """Everything a rule looks at: an event touches only the SOPs whose dependencies mention it (SPEC 3).
 
@@ -109,12 +110,17 @@ class Dependencies:
         """True if a reply of the customer can change the rule."""
         return bool(self.asked)
 
-    @property
+    @cached_property
     def time(self) -> bool:
         """True if the mere passing of time can change the rule: its flips belong into the sweep."""
         return bool(self.ages_ms or self.dates)
 
-    @property
+    @cached_property
+    def is_plain(self) -> bool:
+        """True if what is looked at counts as it stands: tags, source and member, and whether the contact is lost."""
+        return self == Dependencies(tags=self.tags, lost=self.lost, source=self.source, member=self.member)
+
+    @cached_property
     def topics(self) -> frozenset[tuple[str, str]]:
         """What news are about, as (kind, name): a rule is judged at news that have a topic in common with it.
 
@@ -125,7 +131,7 @@ class Dependencies:
 
     def __or__(self, other: Dependencies) -> Dependencies:
         """What two rules need together."""
-        return Dependencies(*(getattr(self, name) | getattr(other, name) for name in self.__slots__))
+        return Dependencies(*(getattr(self, name) | getattr(other, name) for name in self.__dataclass_fields__))
 
 
 _NAMED = ("tags", "attributes", "events", "stages", "audiences", "sops")
@@ -187,6 +193,16 @@ class Facts:
         Evaluating a rule with these dependencies gives the same truth before and after, and so do its literals. Ages
         are rounded down to the thresholds the rule compares with, hence `exact=False`: flips need the full facts.
         """
+        if needs.is_plain:
+            tags, sets = needs.tags, self.relation_tag_sets
+            return _plain(
+                _NO_TAGS if sets else self.tags & tags,
+                tuple([one & tags for one in sets]) if sets and tags else (),
+                self.lost and needs.lost,
+                self.source if needs.source else None,
+                self.add_way if needs.source else None,
+                self.member if needs.member else None,
+            )
         now = self.now if needs.dates else 0
         changes: dict[str, Any] = {"now": now, "zone": self.zone if needs.dates else "", "exact": not needs.time}
         if needs.tags:
@@ -235,3 +251,16 @@ class Facts:
         if needs.talk:
             changes["last_talk_at"] = rounded(self.last_talk_at)
         return changes
+
+
+_NO_TAGS: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=8192)
+def _plain(
+    tags: frozenset[str], sets: tuple[frozenset[str], ...], lost: bool, source: str | None, add_way: int | None,
+    member: str | None,
+) -> Facts:  # fmt: skip
+    """Facts restricted to plain needs. Most rules have such, and most of a batch is alike: it shares the value."""
+    kept = tuple(sorted(set(sets), key=sorted))
+    return Facts(0, tags, kept, lost, source, add_way, member, zone="")

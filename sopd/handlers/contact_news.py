@@ -6,6 +6,7 @@ It reads inside the caller's transaction, after the change and its tags have bee
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from machines.facts import Dependencies
@@ -30,9 +31,7 @@ def began(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
     return tuple(
         News(
             one.customer_id,
-            Dependencies(
-                tags=tags.get(one.relation_id, _NO_TAGS), lost=True, source=True, member=True, added=True
-            ),
+            _beginning(tags.get(one.relation_id, _NO_TAGS)),
             f"contact with {one.userid} began",
             one.relation_id,
         )
@@ -52,6 +51,11 @@ def ended(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
         )
         for one in contacts
     )
+
+
+@lru_cache(maxsize=4096)
+def _beginning(tags: frozenset[str]) -> Dependencies:
+    return Dependencies(tags=tags, lost=True, source=True, member=True, added=True)
 
 
 def _tags(tx: Transaction, contacts: Iterable[Contact]) -> dict[int, frozenset[str]]:

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
@@ -44,15 +44,15 @@ class Touch:
     signal_id: int | None = None
     only: Only | None = None
 
-    @cached_property
+    @property
     def topics(self) -> frozenset[tuple[str, str]]:
         """What it is about, as the rules' dependencies say it."""
-        return _of_tag_ids(self.added | self.removed) if self.added or self.removed else self.touched.topics
+        return self.touched.topics
 
 
 @lru_cache(maxsize=4096)
-def _of_tag_ids(tag_ids: frozenset[str]) -> frozenset[tuple[str, str]]:
-    return Dependencies(tags=tag_ids).topics
+def _about(tag_ids: frozenset[str]) -> Dependencies:
+    return Dependencies(tags=tag_ids)
 
 
 def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
@@ -74,7 +74,7 @@ def _of_tags(tx: Transaction, changes: Sequence[TagChange]) -> list[Touch]:
     customers = queries.customers_of(tx, [one.relation_id for one in net]) if net else {}
     return [
         Touch(
-            customers[one.relation_id], one.relation_id, Dependencies(tags=one.added | one.removed), one.cause,
+            customers[one.relation_id], one.relation_id, _about(one.added | one.removed), one.cause,
             added=one.added, removed=one.removed,
         )
         for one in net
