@@ -220,17 +220,27 @@ def _write_pushes(
 def _note(run_id: int, led: _Led) -> Note:
     """The journal tells the cause, the chain behind it, what is inherited, who and why, and the steps left behind."""
     one = led.entrant
-    detail: dict[str, object] = {"cause": one.cause}
-    if one.gate != "own":
-        detail["gate"] = one.gate
-    if one.hop:
-        detail |= {"hop": one.hop, "chain": list(one.chain)}
-    if one.inherited:
-        detail["inherited"] = sorted(one.inherited)
-    detail |= {name: said for name, said in (("who", one.who), ("why", one.why)) if said}
-    if led.taken.passed:
-        detail["passed"] = dict(led.taken.passed)
-    return Note(run_id, "entered", None, led.taken.state, None, json.dumps(detail, ensure_ascii=False))
+    chain = one.chain if one.hop else ()
+    detail = _detail(one.cause, one.gate, one.hop, chain, one.inherited, one.who, one.why, led.taken.passed)
+    return Note(run_id, "entered", None, led.taken.state, None, detail)
+
+
+@lru_cache(maxsize=1024)
+def _detail(
+    cause: str, gate: Gate, hop: int, chain: tuple[int, ...], inherited: frozenset[Literal], who: str, why: str,
+    passed: tuple[tuple[str, str], ...],
+) -> str:  # fmt: skip
+    detail: dict[str, object] = {"cause": cause}
+    if gate != "own":
+        detail["gate"] = gate
+    if hop:
+        detail |= {"hop": hop, "chain": list(chain)}
+    if inherited:
+        detail["inherited"] = sorted(inherited)
+    detail |= {name: said for name, said in (("who", who), ("why", why)) if said}
+    if passed:
+        detail["passed"] = dict(passed)
+    return json.dumps(detail, ensure_ascii=False)
 
 
 def _armed(run: Run, one: Entrant) -> Armed | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -123,7 +122,7 @@ def _effects(moves: Sequence[Move], kind: type[E]) -> list[tuple[Move, E]]:
 def _cause(move: Move) -> Cause:
     """One hop further: from the news that ended it early, from the hand that ended it, or in its own chain."""
     if move.cause is not None:
-        return replace(move.cause, run=move.run.id)
+        return Cause(move.cause.hop, move.cause.chain, move.run.id)
     return Cause(move.run.hop + 1, chain_of(move.run.sop_id, move.run.chain), move.run.id)
 
 
@@ -148,7 +147,9 @@ def _write_tags(
         taken = {run_id for run_id, _ in turn.values()}
         wanted = [one for one in wanted if one[0] not in taken]
         changes = tags.write(tx, app, [change for _, change in turn.values()], f"end/{min(taken)}")
-        changed += [replace(one, cause=causes[turn[one.relation_id][0]]) for one in changes]
+        changed += [
+            TagChange(one.relation_id, one.added, one.removed, causes[turn[one.relation_id][0]]) for one in changes
+        ]
     return tuple(changed)
 
 

@@ -8,7 +8,7 @@ the instant at which time alone changes the rule next is written down. Paused SO
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ def react(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) ->
     ending = [one for one in judged if one.ends]
     keep(tx, [one for one in judged if not one.ends])
     names = touches.tag_names(tx, [touch for one in ending for touch in one.news])
-    return enrollments.end_each(tx, app, {one.run.id: _ending(one, names) for one in ending}) if ending else NOTHING
+    return enrollments.end_each(tx, app, _endings(ending, names)) if ending else NOTHING
 
 
 def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> list[Judged]:
@@ -141,6 +141,18 @@ def _verdict(program: Program, about: Facts, inherited: Literals, anew: Literals
     assert rule is not None
     left = released(rule, about, inherited, anew)
     return left, evaluate(rule, about, left)
+
+
+def _endings(ending: Iterable[Judged], names: Mapping[str, str]) -> dict[int, Ending]:
+    """By run; runs of one version that end by like news share the value."""
+    known: dict[Hashable, Ending] = {}
+    endings: dict[int, Ending] = {}
+    for one in ending:
+        like = (one.run.version_id, *[(new.added, new.removed, new.text, new.cause) for new in one.news])
+        if like not in known:
+            known[like] = _ending(one, names)
+        endings[one.run.id] = known[like]
+    return endings
 
 
 def _ending(one: Judged, names: Mapping[str, str]) -> Ending:

@@ -210,7 +210,9 @@ def _asked(add: Iterable[str], remove: Iterable[str]) -> Tags:
 
 
 def _payload(one: Writable, asked: Mapping[int, Tags], dropped: set[str]) -> Payload:
-    add, remove = (tuple(tag_id for tag_id in part if tag_id not in dropped) for part in asked[one.relation_id])
+    add, remove = asked[one.relation_id]
+    if dropped:
+        add, remove = (tuple(tag_id for tag_id in part if tag_id not in dropped) for part in (add, remove))
     return Payload(one.userid, one.external_userid, add, remove)
 
 
