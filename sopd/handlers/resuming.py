@@ -10,7 +10,7 @@ those who were recorded `sop paused` are judged again as if they came now.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Literal, get_args
@@ -79,16 +79,30 @@ class Memory:
         return next((since for since, until in self.pauses if parked_at <= until), self.pauses[-1][0])
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Job:
-    """One job at hand: its SOP, and the instant of the `resume` behind it."""
+    """One job at hand: its SOP, its row, and what it keeps; both go on with each part of a page that is committed."""
 
     sop: SopRow
-    resumed_at: Instant
+    row: JobRow
     memory: Memory
 
+    @property
+    def resumed_at(self) -> Instant:
+        return self.row.started_at
 
-Act = Callable[[Transaction, App, _Job, Sequence[int]], Consequences]
+    @property
+    def phase(self) -> Phase:
+        return self.memory.phases[self.memory.phase]
+
+    def behind(self, last_id: int) -> _Job:
+        """The job once everything up to this id has been led on."""
+        memory = replace(self.memory, after=last_id)
+        return _Job(self.sop, self.row._replace(cursor=json.dumps(asdict(memory))), memory)
+
+    def come_to(self, following: _Job) -> None:
+        """Go on from there."""
+        self.row, self.memory = following.row, following.memory
 
 
 def policy_of(tx: Transaction, app: App, sop: SopRow, missed: str) -> ResumePolicy:
@@ -120,32 +134,31 @@ def begin(tx: Transaction, app: App, sop: SopRow, paused_at: Instant, missed: Re
 
 
 def lead_on(app: App, row: JobRow) -> int:
-    """One page of a claimed job; returns how many rows it led on, 1 for a step that found none. Poison is set aside."""
-    memory = Memory.of(row)
+    """One page of a claimed job; returns how many rows it led on, 1 for a step that found none. Poison is set aside.
+
+    Each part of a page is committed with the place it has come to, so that none is led on twice.
+    """
     with app.store.reading() as tx:
         sop = sops.by_key(tx, row.key)
         assert sop is not None  # SOPs are never deleted
-        job = _Job(sop, row.started_at, memory)
+        job = _Job(sop, row, Memory.of(row))
         ids = _page(tx, job)
-    phase = memory.phases[memory.phase]
-    act = {"pushes": _lead_pushes, "runs": _lead_runs, "recorded": _admit}[phase]
-    in_halves(ids, partial(_act, app, job, act), partial(_set_aside, app, job, phase))
+    if ids:
+        in_halves(ids, partial(_act, app, job), partial(_set_aside, app, job))
+        return len(ids)
     with app.store.transaction() as tx:
-        if ids:
-            moved = replace(memory, after=ids[-1])
-        else:
-            moved = replace(memory, after=0, phase=memory.phase + 1)
+        moved = replace(job.memory, after=0, phase=job.memory.phase + 1)
         if jobs.remember(tx, row, asdict(moved)):
-            if moved.phase < len(memory.phases):
-                jobs.go_on(tx, row, len(ids))
+            if moved.phase < len(moved.phases):
+                jobs.go_on(tx, row, 0)
             else:
                 jobs.finish(tx, row)
-    return max(len(ids), 1)
+    return 1
 
 
 def _page(tx: Transaction, job: _Job) -> list[int]:
     memory = job.memory
-    match memory.phases[memory.phase]:
+    match job.phase:
         case "pushes":
             return queries.push_page(tx, job.sop.id, job.resumed_at, memory.after, PAGE)
         case "runs":
@@ -154,21 +167,33 @@ def _page(tx: Transaction, job: _Job) -> list[int]:
             return queries.recorded_page(tx, job.sop.id, memory.pauses[0][0], memory.after, PAGE)
 
 
-def _act(app: App, job: _Job, act: Act, ids: Sequence[int]) -> None:
+def _act(app: App, job: _Job, ids: Sequence[int]) -> None:
+    lead = {"pushes": _lead_pushes, "runs": _lead_runs, "recorded": _admit}[job.phase]
     with app.store.transaction() as tx:
-        if sops.states(tx)[job.sop.id] == "running":  # else it was paused again, or stopped
-            follow(tx, app, act(tx, app, job, ids))
+        if sops.states(tx)[job.sop.id] != "running":  # it was paused again, or stopped
+            return
+        following = job.behind(ids[-1])
+        if not jobs.remember(tx, job.row, asdict(following.memory)):  # somebody else leads the job on
+            return
+        follow(tx, app, lead(tx, app, job, ids))
+        jobs.go_on(tx, job.row, len(ids))
+    job.come_to(following)
 
 
-def _set_aside(app: App, job: _Job, phase: Phase, row_id: int, reason: str) -> None:
+def _set_aside(app: App, job: _Job, row_id: int, reason: str) -> None:
+    following = job.behind(row_id)
     with app.store.transaction() as tx:
-        if phase == "pushes":
+        if not jobs.remember(tx, job.row, asdict(following.memory)):
+            return
+        if job.phase == "pushes":
             put_aside(tx, "push", str(row_id), reason, push_queries.clear_plan(tx, row_id))
-        elif phase == "runs":
+        elif job.phase == "runs":
             run_queries.clear_dues(tx, [row_id])
             put_aside(tx, "enrollment", str(row_id), reason)
         else:
             put_aside(tx, KIND, f"{job.sop.id}/{row_id}", reason)
+        jobs.go_on(tx, job.row, 1)
+    job.come_to(following)
 
 
 # -- pushes that wait --------------------------------------------------------------------------------------------------

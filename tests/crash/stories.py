@@ -349,7 +349,7 @@ PAUSING = _day(
     f"members: [bob]{CARE}".replace("10:10", "13:10"),
     orders=(
         _order("2026-03-02 10:40", "pause", lambda app: sops.pause(app, PauseSop("long", WHO))),
-        _order("2026-03-02 11:40", "resume", lambda app: sops.resume(app, ResumeSop("long", WHO))),
+        _order("2026-03-02 11:40", "resume", lambda app: sops.resume(app, ResumeSop("long", WHO, "shift", admit=True))),
         _order("2026-03-02 13:50", "stop", lambda app: sops.stop(app, StopSop("care", WHO))),
     ),
     habits=(Habit("alice", "第一天", 90 * MINUTE_MS), Habit("bob", "护肤说明", NEVER)),
