@@ -14,7 +14,7 @@ from tests.support.oracle.history import History
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@profile(max_examples=10, derandomize=True, suppress_health_check=_SHARED)
+@profile(max_examples=3, derandomize=True, suppress_health_check=_SHARED)
 @given(history=histories())
 def test_engine_and_oracle_agree_on_what_came_of_a_history(fresh, history: History) -> None:
     check(history, fresh())
