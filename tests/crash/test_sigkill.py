@@ -15,7 +15,7 @@ from sopd.rehearsal.accounts import compare, engine_account
 from sopd.rehearsal.demo import DemoOptions, is_invited, play, scene_options
 from sopd.rehearsal.scene import Scene
 
-KILLS = 12
+KILLS = 8
 
 
 class Killer:
@@ -42,7 +42,7 @@ def test_a_daemon_killed_again_and_again_loses_and_repeats_nothing(
     with resources.as_file(resources.files("sopd") / "shipped" / "sops") as shipped:
         options = scene_options(DemoOptions(members=3, customers_per_day=12, days=3), shipped)
     url = request.getfixturevalue("pg_database") if database == "postgres" else None
-    scene = Scene(replace(options, store_url=url, days=14), tmp_path)
+    scene = Scene(replace(options, store_url=url, days=9), tmp_path)
     try:
         scene.open()
         killer = Killer(scene, seed=7)

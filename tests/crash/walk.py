@@ -12,7 +12,8 @@ import hashlib
 import pickle
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count
 from dataclasses import dataclass, field
 
 from machines.calendar import SECOND_MS
@@ -24,6 +25,7 @@ from tests.support.rig import Rig
 
 RESTART_MS = SECOND_MS
 """How long until a new process stands in for the dead one."""
+_FRAME = ("begin", "commit")
 _MANY = re.compile(r"\((\?,?)+\)(,\((\?,?)+\))+")
 
 
@@ -80,13 +82,15 @@ class Walk:
         rig.store.close()
         return Recording(tuple(units), outcome)
 
-    def run(self, chosen: Callable[[int], bool], expected: Outcome) -> Tally:
-        """Tell the story again and let the chosen units (by their number) die at every point."""
-        tally, numbers = Tally(), iter(range(10**6))
+    def run(self, where: Callable[[int], Iterable[int]], expected: Outcome) -> Tally:
+        """Tell the story again and let units die. `where`: number of a unit -> its points, from 1; none: it lives."""
+        tally, numbers = Tally(), count()
 
         def perform(unit: Unit) -> object:
-            if chosen(next(numbers)):
-                self._die_everywhere(rig, player, unit, expected, tally)
+            points = iter(where(next(numbers)))
+            first = next(points, None)
+            if first is not None:
+                self._die(chain((first,), points), rig, player, unit, expected, tally)
             return unit.run(rig)
 
         rig, player = self._begin()
@@ -100,12 +104,14 @@ class Walk:
         rig = self._story.rig(self._copies.open())
         return rig, Player(rig, self._story.orders)
 
-    def _die_everywhere(self, rig: Rig, player: Player, unit: Unit, expected: Outcome, tally: Tally) -> None:
+    def _die(
+        self, points: Iterable[int], rig: Rig, player: Player, unit: Unit, expected: Outcome, tally: Tally
+    ) -> None:
         rig.store.close()
         before = self._copies.save()
         tally.units[unit.name] += 1
         seen: dict[str, list[str]] = {}
-        for wreck in self._wrecks(rig, unit, before):
+        for wreck in self._wrecks(points, rig, unit, before):
             tally.points += 1
             left = repr((self._copies.look(), hashlib.sha256(wreck.remains).digest()))
             if self._again or left not in seen:
@@ -116,10 +122,9 @@ class Walk:
         self._copies.put_back(before)
         self._copies.forget(before)
 
-    def _wrecks(self, rig: Rig, unit: Unit, before: Saved) -> Iterator[Wreck]:
-        """Children that die at point 1, 2, 3 ...; the last one when the unit is complete."""
-        at = 1
-        while True:
+    def _wrecks(self, points: Iterable[int], rig: Rig, unit: Unit, before: Saved) -> Iterator[Wreck]:
+        """Children that die at these points; the last one when the unit is complete."""
+        for at in chain(points, (None,)):
             self._copies.put_back(before)
             wreck = die_in_child(
                 lambda: unit.run(rig), at, rig.store, rig.stage.gateway, lambda: _surroundings_of(rig)
@@ -127,7 +132,6 @@ class Walk:
             yield wreck
             if wreck.died_at is None:
                 return
-            at += 1
 
     def _play_on(self, wreck: Wreck, now: int, orders: tuple[Order, ...], expected: Outcome) -> list[str]:
         """A new process on what was left, from this instant to the story's end; returns what is not as expected."""
@@ -147,23 +151,34 @@ def shape(sql: str) -> str:
     return _MANY.sub("(..)", " ".join(sql.split()))
 
 
-def plan(recordings: dict[str, Recording]) -> dict[str, set[int]]:
-    """By story, the units to be walked: few, but together they pass every point that any unit of any story passes.
+def plan(recordings: dict[str, Recording]) -> dict[str, dict[int, tuple[int, ...]]]:
+    """By story and number of the unit, the points at which to die: few, but of all that any unit passes one of a kind.
 
-    Two points are alike if they lie in units of one name and before the same statement, or at the same call.
+    Two points are alike if they lie in units of one name, before the same statement or at the same call, and after the
+    same one; that a transaction begins or is committed does not count as "after", for it is always the same.
     """
     passed = {
-        (story, number): ({(name, point) for point in points}, len(points) + 1)
+        (story, number): _kinds(name, points)
         for story, recording in recordings.items()
         for number, (name, points) in enumerate(recording.units)
     }
-    left = set().union(*(points for points, _ in passed.values()))
-    chosen: dict[str, set[int]] = {story: set() for story in recordings}
+    left = {kind for kinds in passed.values() for kind in kinds}
+    chosen: dict[str, dict[int, tuple[int, ...]]] = {story: {} for story in recordings}
     while left:
-        story, number = max(passed, key=lambda key: len(passed[key][0] & left) / passed[key][1])
-        chosen[story].add(number)
-        left -= passed[story, number][0]
+        story, number = max(passed, key=lambda key: len(left.intersection(passed[key])))
+        first = {kind: at for at, kind in reversed(tuple(enumerate(passed[story, number], 1))) if kind in left}
+        chosen[story][number] = tuple(sorted(first.values()))
+        left -= first.keys()
     return chosen
+
+
+def _kinds(name: str, points: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    """The kind of each point: name of the unit, what came before it, what comes."""
+    kinds, before = [], ""
+    for point in points:
+        kinds.append((name, before, point))
+        before = before if point.startswith(_FRAME) else point
+    return tuple(kinds)
 
 
 def _surroundings_of(rig: Rig) -> bytes:
