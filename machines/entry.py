@@ -77,8 +77,8 @@ def admit(program: Program, facts: EntryFacts) -> Admission:
     `sop paused` comes last, for it is recorded of those who would have entered, and `resume` may admit them (SPEC 12).
     A flow into a paused SOP enters and waits.
     """
-    for refusal in (_of_the_sop, _of_the_relation, _of_the_rule, _of_the_people, _of_the_end, _of_earlier_runs,
-                    _of_the_anchor, _of_the_chain, _of_the_pause):  # fmt: skip
+    for refusal in (_of_the_sop, _of_the_relation, _of_the_rule, _of_the_handover, _of_the_people, _of_the_end,
+                    _of_earlier_runs, _of_the_anchor, _of_the_chain, _of_the_pause):  # fmt: skip
         reason = refusal(program, facts)
         if reason:
             return Admission(False, reason, reason not in _NOT_MEANT)
@@ -109,17 +109,18 @@ def _of_the_sop(program: Program, facts: EntryFacts) -> str:
 
 
 def _of_the_relation(program: Program, facts: EntryFacts) -> str:
-    if program.kind != "new_customer":
-        return ""
-    if not facts.is_new:
-        return reasons.NOT_NEW
-    return reasons.INHERITED if facts.is_inherited else ""
+    return reasons.NOT_NEW if program.kind == "new_customer" and not facts.is_new else ""
 
 
 def _of_the_rule(program: Program, facts: EntryFacts) -> str:
     if not facts.in_scope:
         return reasons.OUT_OF_SCOPE
     return "" if facts.gate != "own" or rule_holds(program, facts.about) else reasons.RULE_FALSE
+
+
+def _of_the_handover(program: Program, facts: EntryFacts) -> str:
+    """After the rule: a company hands over thousands, and a row of each is worth it only where the SOP means them."""
+    return reasons.INHERITED if program.kind == "new_customer" and facts.is_inherited else ""
 
 
 def _of_the_people(program: Program, facts: EntryFacts) -> str:

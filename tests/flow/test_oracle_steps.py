@@ -128,7 +128,7 @@ def test_a_run_that_nobody_takes_over_within_a_day_and_one_out_of_scope_are_lost
 def test_a_run_that_meets_one_of_the_same_sop_there_is_merged() -> None:
     deeds = [ADDED, ("09-14 16:00", "add carol mei"), ("09-14 17:00", "transfer alice mei bob"),
              ("09-14 18:00", "transfer carol mei bob")]  # fmt: skip
-    company = told(sop("care", 'first day: 1, at: "10:00"'), deeds=deeds)
+    company = told(sop("care", 'first day: 1, at: "10:00"'), deeds=deeds, habits={"carol": (10,)})
 
     assert outcome(run(company, member="bob")) == ["first sent 09-15 10:11"]
     assert (run(company, member="carol").state, outcome(run(company, member="carol"))) == ("merged", [])

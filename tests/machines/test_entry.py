@@ -32,9 +32,9 @@ BOUGHT = EntryFacts(Facts(now=0, tags=frozenset({"已购"})))
 REFUSALS: list[tuple[str, dict[str, Any]]] = [
     (reasons.SOP_ENDED, {"sop_state": "ended"}),
     (reasons.NOT_NEW, {"is_new": False}),
-    (reasons.INHERITED, {"is_inherited": True}),
     (reasons.OUT_OF_SCOPE, {"in_scope": False}),
     (reasons.RULE_FALSE, {"about": replace(EXPO, source="live", tags=frozenset({"已复购"}))}),
+    (reasons.INHERITED, {"is_inherited": True}),
     (reasons.MUTED, {"muted": True}),
     (reasons.MEMBER_UNABLE, {"member_able": False}),
     (reasons.AT_ITS_END, {"about": replace(EXPO, tags=frozenset({"已复购"}))}),

@@ -32,6 +32,10 @@ join relation r on r.id = rt.relation_id join member m on m.id = r.member_id joi
 join tag t on t.tag_id = rt.tag_id
 where r.state = 'active' and (rt.wanted = 1 or (rt.wanted is null and rt.in_wecom))
 """
+_TOLD = """
+select m.userid, c.external_userid, s.key, p.step_id, p.state, d.state from push p join sop s on s.id = p.sop_id
+join member m on m.id = p.member_id join customer c on c.id = p.customer_id left join dispatch d on d.id = p.dispatch_id
+"""
 _JOURNAL = "select enrollment_id, at, kind, state_to, reason, detail from journal order by id"
 
 
@@ -63,6 +67,28 @@ def disbelieved(rig: Rig, account: Account) -> list[str]:
         f"tags of {pair[1]} at {pair[0]}: the engine {sorted(account.tags.get(pair, ()))}, WeCom {page['tags']}"
         for pair, page in rig.world.account().items()
         if frozenset(page["tags"]) != account.tags.get(pair, frozenset())
+    ]
+
+
+def misreported(rig: Rig) -> list[str]:
+    """Messages of ours of which the engine says something else than really happened: told as sent and never arrived,
+    arrived unnoticed, or arrived twice. What nobody can know an operator is asked about, whichever it was."""
+    said: Counter[tuple[str, str, str]] = Counter()
+    doubtful: Counter[tuple[str, str, str]] = Counter()
+    with rig.store.reading() as tx:
+        for member, customer, sop, step, state, task in tx.rows(_TOLD):
+            counted = said if state == "sent" else doubtful if task == "needs_operator" else None
+            if counted is not None:
+                counted[member, customer, f"{sop}/{step}"] += 1
+    arrived: Counter[tuple[str, str, str]] = Counter()
+    for (member, customer), page in rig.world.account().items():
+        texts = [one["text"] for one in page["messages"] if one["kind"] == "enterprise"]
+        arrived.update((member, customer, text) for text in [*texts, *(one["text"] for one in page["welcomes"])])
+    return [
+        f"{text} to {customer} through {member}: arrived {arrived[key]} times, the engine says {said[key]}"
+        for key in sorted({*arrived, *said})
+        for member, customer, text in [key]
+        if not said[key] <= arrived[key] <= said[key] + doubtful[key]
     ]
 
 

@@ -36,6 +36,7 @@ from tests.support.oracle.history import Deed, History
 from tests.support.rig import Rig, settings_for
 
 WHO = "tester"
+OWN_SENDS_EVERY_MINUTES = 240
 
 
 class Cast:
@@ -205,8 +206,7 @@ def play(history: History, store: Store, faults: Faults | None = None) -> Interr
     for path in TAGS:
         world.stock_tag(path, now=history.start)
     cast = Cast(history, world)
-    # The oracle hears of others' sends when WeCom refuses ours, so nothing else is read of them.
-    quota = config.Quota(mode=history.quota, own_sends_every_minutes=0)
+    quota = config.Quota(mode=history.quota, own_sends_every_minutes=OWN_SENDS_EVERY_MINUTES)
     settings = settings_for(world.config, quota=quota)
     rig = Interrupted(store, world, history.start, population=cast, faults=faults, settings=settings)
     world.tidings.is_heard = False  # what people say is told by deeds of its own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.oracle import gates, handovers, rules, subjects
+from tests.support.oracle import gates, rules, subjects
 from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
 from tests.support.oracle.firing import pass_over
@@ -26,12 +26,11 @@ def admit(company: Company, relation: Relation, now: int, *, code: bool) -> list
 
 
 def _is_meant(company: Company, sop: Sop, relation: Relation, now: int) -> bool:
-    """New, added and not handed over, in scope, and the entry rule true: of others nothing is recorded."""
+    """New, in scope, and the entry rule true: of others nothing is recorded."""
     plan = sop.plan
     return (
         plan.is_for_new
         and relation.began // 1000 >= sop.started // 1000
-        and relation.add_way != handovers.ALLOCATED
         and (plan.members is None or relation.member in plan.members)
         and rules.holds(plan.entry, subjects.before(company, sop, relation, now))
     )

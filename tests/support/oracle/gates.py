@@ -14,6 +14,8 @@ from tests.support.oracle.run import NEVER, Cause, Run, Sop
 
 TAKES = ("initialising", "running", "paused")
 OUT_OF_SCOPE = "member not in scope"
+#: The add_way of a relation that came by a transfer (WeCom 3.3): not a new customer.
+ALLOCATED = 202
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,15 @@ def acting(company: Company, sop: Sop, wished: Relation) -> Relation | None:
 def by_hand(company: Company, key: str, customer: str, member: str, now: int) -> list[News]:
     """An operator pulls somebody in: exempt from the entry rule only."""
     sop = company.sop(key)
-    if sop is None or sop.plan.is_for_new:
-        return []
     reach = subjects.in_scope(company, sop, customer)
     wished = [relation for relation in reach if relation.member == member]
     relation = wished[0] if wished else subjects.owner(sop, reach)
-    if relation is None:
+    if sop.plan.is_for_new and member:
+        relation = company.relation(member, customer)
+    reason = {"draft": "sop not started", "ended": "sop ended"}.get(sop.state, "" if relation else OUT_OF_SCOPE)
+    if reason:
+        wished_for = member if sop.plan.is_for_new else ""
+        company.refusals.append(Refusal(now, key, wished_for, customer, frozenset({reason})))
         return []
     return enter(company, [Wish(sop, relation, "manual", "manual", OUTSIDE)], now)
 
@@ -181,6 +186,10 @@ def against(company: Company, wish: Wish, now: int) -> frozenset[str]:
         reasons.add("already at its end")
     if sop.state == "paused" and wish.gate != "flow":
         reasons.add("sop paused")
+    if sop.plan.is_for_new and wish.relation.add_way == ALLOCATED:
+        reasons.add("inherited")
+    if sop.plan.is_for_new and wish.gate == "manual":
+        reasons |= _is_no_new_customer(wish)
     if sop.plan.key in wish.chain.chain:
         reasons.add("already entered in this chain")
     if wish.chain.hop > MOST_HOPS:
@@ -188,6 +197,17 @@ def against(company: Company, wish: Wish, now: int) -> frozenset[str]:
     if anchor(company, wish, now) is None:
         reasons.add("no date to count from")
     return frozenset(reasons | _again(company, wish, now))
+
+
+def _is_no_new_customer(wish: Wish) -> set[str]:
+    """By hand only the rule is passed over: it must be a relation of this time and in scope."""
+    plan, relation = wish.sop.plan, wish.relation
+    reasons = set()
+    if not relation.known or relation.known_since // 1000 < wish.sop.started // 1000:
+        reasons.add("not new")
+    if plan.members is not None and relation.member not in plan.members:
+        reasons.add(OUT_OF_SCOPE)
+    return reasons
 
 
 def _again(company: Company, wish: Wish, now: int) -> set[str]:
@@ -218,7 +238,7 @@ def refuse(company: Company, wish: Wish, reasons: frozenset[str], now: int) -> N
 def anchor(company: Company, wish: Wish, entered: int) -> int | None:
     """The instant from which the steps count; None if it lies in an attribute that holds no date."""
     kind = wish.sop.plan.anchor
-    if kind == "added":
+    if kind == "added" or wish.sop.plan.is_for_new:
         return wish.relation.known_since // 1000 * 1000
     if kind == "event" and wish.event is not None:
         return wish.event.at

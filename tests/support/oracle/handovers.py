@@ -10,12 +10,10 @@ from tests.support.oracle.chains import OUTSIDE, News
 from tests.support.oracle.company import Company
 from tests.support.oracle.definition import DAY, HOUR
 from tests.support.oracle.follow import follow
+from tests.support.oracle.gates import ALLOCATED
 from tests.support.oracle.people import Relation
 from tests.support.oracle.run import Run
 from tests.support.oracle.settling import detach, wait
-
-#: The add_way of a relation that came by a transfer (WeCom 3.3): not a new customer.
-ALLOCATED = 202
 
 
 def lose(company: Company, relation: Relation, now: int, *, by: str, at: int) -> None:
