@@ -13,8 +13,8 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from machines.calendar import SECOND_MS
 from tests.crash.outcome import Outcome, differences, outcome_of
