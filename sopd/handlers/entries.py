@@ -161,20 +161,21 @@ def _load(
     needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
     known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True)
-    subjects = [_subject(sop, wish) for wish, sop in live]
+    subjects = [_subject(sop.kind, wish) for wish, sop in live]
     return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if live else {}
 
 
-def _subject(sop: RunningSop, wish: Wish) -> int:
+def _subject(kind: str | None, wish: Wish) -> int:
     """A relation nobody knows is no subject."""
-    return (wish.relation_id or 0) if sop.kind == "new_customer" else wish.customer_id
+    return (wish.relation_id or 0) if kind == "new_customer" else wish.customer_id
 
 
 def _of_no_use(catalogue: Catalogue, wish: Wish) -> Judged:
     """A SOP that takes nobody: draft or ended."""
     state = catalogue.states.get(wish.sop_id)
     reason = reasons.NOT_STARTED if state == "draft" else reasons.SOP_ENDED
-    return Judged(wish, None, wish.customer_id, Admission(False, reason, recorded=wish.gate != "own"))
+    subject_id = _subject(catalogue.kinds.get(wish.sop_id), wish)
+    return Judged(wish, None, subject_id, Admission(False, reason, recorded=wish.gate != "own"))
 
 
 def _judge(
@@ -185,7 +186,7 @@ def _judge(
     now: Instant,
     as_running: bool,
 ) -> Judged:
-    program, subject_id = sop.program, _subject(sop, wish)
+    program, subject_id = sop.program, _subject(sop.kind, wish)
     past = last.get((sop.sop_id, subject_id))
     if wish.gate == "own" and sop.kind != "new_customer" and past is not None and past.ended_at is None:
         return Judged(wish, sop, subject_id, Admission(False, reasons.INSIDE), last=past)

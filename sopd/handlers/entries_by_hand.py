@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from machines.sop import Program
 from sopd.commands import StartEnrollments
-from sopd.errors import NotFound
+from sopd.errors import NotFound, Refused
 from sopd.handlers import entries, owners
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.entries import Entered, Wish
+from sopd.handlers.owners import Owner
 from sopd.store import Transaction
 from sopd.store.queries import audit
 from sopd.store.queries import entries as queries
 from sopd.store.queries import sops as sop_queries
 from sopd.store.queries.sops import SopRow
+
+NAMED_AT_MOST = 5
+"""So many names stand in an error."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,9 @@ class Pulled:
 def start(app: App, command: StartEnrollments, *, dry: bool = False) -> tuple[Pulled, ...]:
     """Pull customers into a SOP, each once, in their order; the others are refused with a reason that is kept.
 
-    Of a new-customer SOP it is the member's relation that enters, or the one that the owner rule names. `dry` only
-    tells. Raises NotFound for a SOP, a member or a customer nobody knows; nothing is changed then.
+    With a member named it is his relation that acts, else the one that the owner rule names. `dry` only tells. Raises
+    NotFound for a SOP, a member, a customer or a contact that nobody knows, Refused for a member who takes no part in
+    the SOP; nothing is changed then.
     """
     wanted = tuple(dict.fromkeys(command.external_userids))
     with app.store.reading() if dry else app.store.transaction() as tx:
@@ -39,7 +46,7 @@ def start(app: App, command: StartEnrollments, *, dry: bool = False) -> tuple[Pu
         if sop is None:
             raise NotFound(f"there is no SOP {command.key!r}", "`sopd sop list` shows them")
         customers = _customers(tx, wanted)
-        wishes = _wishes(tx, app, command, sop, [customers[one] for one in wanted])
+        wishes = _wishes(tx, app, command, sop, {one: customers[one] for one in wanted})
         results, happened = entries.enter(tx, app, wishes, dry=dry)
         if not dry:
             follow(tx, app, happened)
@@ -58,35 +65,53 @@ def _customers(tx: Transaction, wanted: tuple[str, ...]) -> dict[str, int]:
 
 
 def _wishes(
-    tx: Transaction, app: App, command: StartEnrollments, sop: SopRow, customers: list[int]
+    tx: Transaction, app: App, command: StartEnrollments, sop: SopRow, customers: dict[str, int]
 ) -> list[Wish]:
-    relations = _relations(tx, app, command, sop, customers)
+    """One per customer, in their order. Named is the relation only where somebody says which one it shall be."""
+    every = owners.candidates(tx, customers.values())
+    program = app.programs.get(tx, sop.version_id) if sop.version_id is not None else None
+    relations: dict[int, int] = {}
+    if command.member is not None:
+        relations = _contacts(tx, command, program, customers, every)
+    elif program is not None and program.kind == "new_customer":
+        chosen = {customer_id: owners.choose(program, some) for customer_id, some in every.items()}
+        relations = {customer_id: one.relation_id for customer_id, one in chosen.items() if one is not None}
     return [
         Wish(
             sop.id, one, "manual", "manual", relation_id=relations.get(one), entered_at=tx.now, who=command.who,
             why=command.why,
         )
-        for one in customers
+        for one in customers.values()
     ]  # fmt: skip
 
 
-def _relations(
-    tx: Transaction, app: App, command: StartEnrollments, sop: SopRow, customers: list[int]
+def _contacts(
+    tx: Transaction,
+    command: StartEnrollments,
+    program: Program | None,
+    customers: dict[str, int],
+    every: Mapping[int, Sequence[Owner]],
 ) -> dict[int, int]:
-    """By customer, the relation to the named member; of a new-customer SOP without one, the owner rule's."""
-    every = owners.candidates(tx, customers)
-    if command.member is not None:
-        if not queries.is_member(tx, command.member):
-            raise NotFound(f"there is no member {command.member}", "`sopd member list` shows them")
-        return {
-            customer_id: one.relation_id
-            for customer_id, some in every.items() for one in some if one.userid == command.member
-        }  # fmt: skip
-    if sop.kind != "new_customer" or sop.version_id is None:
-        return {}
-    program = app.programs.get(tx, sop.version_id)
-    chosen = {customer_id: owners.choose(program, some) for customer_id, some in every.items()}
-    return {customer_id: one.relation_id for customer_id, one in chosen.items() if one is not None}
+    """By customer, the relation to the named member. Nobody else acts in his place: that is why he was named."""
+    member = command.member or ""
+    if not queries.is_member(tx, member):
+        raise NotFound(f"there is no member {member}", "`sopd member list` shows them")
+    if program is not None and not program.in_scope(member):
+        raise Refused(f"{member} takes no part in {command.key}", f"`sopd sop show {command.key}` names its members")
+    found = {
+        customer_id: one.relation_id
+        for customer_id, some in every.items()
+        for one in some
+        if one.userid == member and one.state == "active"
+    }
+    strange = [name for name, customer_id in customers.items() if customer_id not in found]
+    if strange:
+        more = f" and {len(strange) - NAMED_AT_MOST} more" if len(strange) > NAMED_AT_MOST else ""
+        raise NotFound(
+            f"{member} has no contact {', '.join(strange[:NAMED_AT_MOST])}{more}",
+            "`sopd customer show NAME` shows whose contact somebody is",
+        )
+    return found
 
 
 def _audit(tx: Transaction, command: StartEnrollments, results: list[Entered]) -> None:

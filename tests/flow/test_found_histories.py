@@ -67,3 +67,22 @@ def test_whoever_adds_the_member_again_gets_every_step_again(fresh) -> None:
     deeds = [("09-14 10:40:07", "add alice mei"), ("09-16 12:40:09", "member_delete alice mei"),
              ("09-16 13:00:13", "add alice mei")]  # fmt: skip
     check(history(care, deeds=deeds, days=6), fresh())
+
+
+def test_who_is_refused_by_a_draft_for_new_customers_is_the_relation_that_was_named(fresh) -> None:
+    """The customer's id was once taken for a relation's."""
+    care = sop("care", 'first day: 1, at: "10:00"')
+    deeds = [
+        ("09-14 09:00:01", "add bob lan"), ("09-14 10:00:03", "add bob mei"), ("09-14 10:30:05", "add alice mei"),
+        ("09-14 11:00:07", "enter alice mei care"),
+    ]  # fmt: skip
+    check(history(care, deeds=deeds, days=2, later=("care",)), fresh())
+
+
+def test_nobody_enters_through_a_member_who_has_no_such_contact(fresh) -> None:
+    care = sop("care", 'first day: 1, at: "10:00"', "second after: 30h")
+    deeds = [
+        ("09-14 10:00:03", "add bob mei"), ("09-14 10:30:05", "enter alice mei care"),
+        ("09-14 11:00:07", "add alice mei"),
+    ]  # fmt: skip
+    check(history(care, deeds=deeds, days=2), fresh())

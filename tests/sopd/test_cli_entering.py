@@ -95,6 +95,20 @@ def test_an_unknown_name_changes_nothing(company: TestCompany, shell: Shell, sto
     assert runs(store) == []
 
 
+def test_a_named_member_must_have_the_contact_and_take_part(company: TestCompany, shell: Shell, store: Store) -> None:
+    company.befriend("alice", "wmA")
+    company.befriend("carol", "wmA")
+    company.befriend("bob", "wmB")
+    company.befriend("alice", "wmC", state="lost")
+
+    strange = shell("enrollment", "start", "winback", "wmA", "wmB", "wmC", "--member", "alice", code=3).stderr
+    outside = shell("enrollment", "start", "winback", "wmA", "--member", "carol", code=1).stderr
+
+    assert "alice has no contact wmB, wmC" in strange
+    assert "carol takes no part in winback" in outside
+    assert runs(store) == []
+
+
 def test_the_story_tells_what_was_inherited_and_what_else_was_refused(company: TestCompany, shell: Shell) -> None:
     relation = company.befriend("alice", "wmA")
     company.put_tag(relation, "et-vip")

@@ -143,13 +143,13 @@ def acting(company: Company, sop: Sop, wished: Relation) -> Relation | None:
 
 
 def by_hand(company: Company, key: str, customer: str, member: str, now: int) -> list[News]:
-    """An operator pulls somebody in: exempt from the entry rule only."""
+    """An operator pulls somebody in: exempt from the entry rule only. A named member must have this contact."""
     sop = company.sop(key)
     reach = subjects.in_scope(company, sop, customer)
     wished = [relation for relation in reach if relation.member == member]
+    if member and not wished:
+        return []
     relation = wished[0] if wished else subjects.owner(sop, reach)
-    if sop.plan.is_for_new and member:
-        relation = company.relation(member, customer)
     reason = {"draft": "sop not started", "ended": "sop ended"}.get(sop.state, "" if relation else OUT_OF_SCOPE)
     if reason:
         wished_for = member if sop.plan.is_for_new else ""
