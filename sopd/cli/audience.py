@@ -9,7 +9,7 @@ import click
 from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options
 from sopd.cli.taking import a_file, skip_option
-from sopd.cli.verbs import noun, output_options, pass_desk, person_option
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option, yes_option
 
 audience = noun("audience", "Audiences (人群包): imported lists of customers, which rules ask for by name.")
 
@@ -26,19 +26,20 @@ audience = noun("audience", "Audiences (人群包): imported lists of customers,
 @a_file
 @click.option("--keep", is_flag=True, help="Only let more join: who is in it and not in the file stays.")
 @skip_option
+@yes_option
 @output_options
 @person_option
 @pass_desk
-def import_(desk: Desk, name: str, file: Path, keep: bool, skip_unknown: bool) -> None:
+def import_(desk: Desk, name: str, file: Path, keep: bool, skip_unknown: bool, yes: bool) -> None:
     """Make an audience what a file says: who is new joins, who is missing leaves.
 
     The file is a list of external_userids, one a line, or a table (CSV) with a column external_userid, unionid, crm_id
     or phone. SOPs whose rules ask for the audience react to those who join or leave. Leaving an audience ends nothing
-    by itself. A file with one fault is not taken at all.
+    by itself. A file with one fault is not taken at all, and one that names nobody is asked about.
     """
     from sopd.cli import audiences
 
-    audiences.import_(desk, name, file, keep, skip_unknown)
+    audiences.import_(desk, name, file, keep, skip_unknown, yes)
 
 
 @audience.verb(

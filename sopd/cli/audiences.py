@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sopd.cli import paging, taking
-from sopd.cli.asking import with_progress
+from sopd.cli.asking import agree, with_progress
 from sopd.cli.desk import Desk
 from sopd.cli.failure import unknown
 from sopd.cli.output import Column
@@ -45,14 +45,18 @@ CHANGED = (
 )  # fmt: skip
 
 
-def import_(desk: Desk, name: str, file: Path, keep: bool, skip_unknown: bool) -> None:
+def import_(desk: Desk, name: str, file: Path, keep: bool, skip_unknown: bool, yes: bool) -> None:
     """`audience import`: look at everything, compare, then let people join and leave by batches."""
     called, data = taking.bytes_of(file)
     rows = people.bare(called, data)
     members = people.members(rows)
     with desk.reading() as tx:
         known, strangers = _known(tx, members)
+        inside = sum(row.customers for row in queries.page(tx, None, 1, name))
     taking.require(called, [*rows.faults, *([] if skip_unknown else strangers)])
+    if inside and not known and not keep:
+        agree(desk, yes, "{file} names nobody. Take all {count} customers out of {audience}?", file=called,
+              count=inside, audience=name)  # fmt: skip
     to = audiences.begin(desk.app, ImportAudience(name, desk.person, keep), known)
     moved = {"joined": 0, "left": 0}
 

@@ -209,6 +209,8 @@ SENTENCES: dict[str, str] = {
     "{count} stay where they are: {reason}": "{count} 个保持不变:{reason}",
     # starting
     "judging customers": "正在判断客户",
+    "warning: {target} is a draft; until it is started nobody flows into it":
+        "警告:{target} 仍是草稿;启动之前,流转不会进入",
     "{sop} is being initialised; `sopd sop show {sop}` says how far it is":
         "{sop} 正在初始化;`sopd sop show {sop}` 可查看进度",
     "{sop} is running: of {total} customers {entered} entered": "{sop} 已运行:{total} 位客户中有 {entered} 位进入",
@@ -233,6 +235,8 @@ SENTENCES: dict[str, str] = {
     "{customer} is muted": "{customer} 已设为免打扰",
     "{customer} is not muted any more": "{customer} 已取消免打扰",
     # members
+    "{file} names nobody. Take all {count} customers out of {audience}?":
+        "{file} 中没有任何客户,确认将 {audience} 的 {count} 位客户全部移出?",
     "Take {count} customers of {member} for lost?": "确认 {member} 的 {count} 位客户已流失?",
     "ending relations": "正在结束好友关系",
     "{count} customers of {member} are lost": "{member} 的 {count} 位客户已记为流失",

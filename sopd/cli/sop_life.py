@@ -9,7 +9,7 @@ from sopd.cli.asking import agree, measured
 from sopd.cli.desk import Desk
 from sopd.cli.output import note, say
 from sopd.commands import PauseSop, StartSop, StopSop
-from sopd.handlers import initialising, sops
+from sopd.handlers import initialising, links, sops
 from sopd.handlers.initialising import Progress
 
 A_MOMENT_SECONDS = 0.2
@@ -19,6 +19,10 @@ def start(desk: Desk, key: str, *, wait: bool) -> None:
     """Start a draft; `wait` until everybody there is has been judged, if the SOP is of such a kind."""
     _known(desk, key)
     moved = sops.start(desk.app, StartSop(key, desk.person))
+    with desk.reading() as tx:
+        asleep = links.asleep(tx, key)
+    for target in asleep:
+        say(desk, "warning: {target} is a draft; until it is started nobody flows into it", target=target)
     begun = initialising.progress(desk.app, key)
     if begun is None:
         with desk.reading() as tx:

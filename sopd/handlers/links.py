@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from machines.graph import Bound, cycles_through, edges
-from machines.rules import Path
-from machines.sop import Sop
+from machines.rules import Path, located
+from machines.rules.atoms import Audience, EndedSop, InSop, Member
+from machines.sop import Sop, rules_of
 from machines.sop.definition import EarlyEnd, End
 from machines.sop.step_checks import Problem
 from sopd import definitions
 from sopd.definitions import Fault
 from sopd.store import Transaction
+from sopd.store.queries import audiences
 from sopd.store.queries import links as queries
 
 ENTERED_BY_FLOW = "nurture"
@@ -26,22 +28,29 @@ ENTERED_BY_FLOW = "nurture"
 
 @dataclass(frozen=True)
 class Known:
-    """The definitions there are, by key, and the SOPs among them that have ended. `is_all`: there are no others."""
+    """The definitions there are, by key, and the SOPs among them that have ended or were never started; the company's
+    members and audiences by name. `is_all`: there are no others."""
 
     bound: Mapping[str, Bound] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    drafts: frozenset[str] = frozenset()
+    members: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
     is_all: bool = False
 
     def beside(self, others: Sequence[Bound]) -> Known:
         """These, and others that are about to be applied."""
-        return Known({**self.bound, **{one.sop.sop: one for one in others}}, self.ended, self.is_all)
+        return replace(self, bound={**self.bound, **{one.sop.sop: one for one in others}})
 
 
 def known(tx: Transaction) -> Known:
     """What is published now."""
     rows = queries.published(tx)
-    ended = frozenset(row.key for row in rows if row.state == "ended")
-    return Known({row.key: _bound(row.program) for row in rows}, ended, is_all=True)
+    states = {state: frozenset(row.key for row in rows if row.state == state) for state in ("ended", "draft")}
+    return Known(
+        {row.key: _bound(row.program) for row in rows}, states["ended"], states["draft"],
+        frozenset(queries.userids(tx)), frozenset(audiences.names(tx)), is_all=True,
+    )  # fmt: skip
 
 
 def _bound(program: str) -> Bound:
@@ -61,7 +70,7 @@ def faults(sop: Sop, others: Known) -> tuple[Problem, ...]:
 
 def warnings(sop: Sop, others: Known) -> tuple[Problem, ...]:
     """What is doubtful about a definition among the others; `others` holds the definition itself."""
-    return (*_targets(sop, others), *_sources(sop, others), *_cycles(sop, others))
+    return (*_targets(sop, others), *_sources(sop, others), *_cycles(sop, others), *_strangers(sop, others))
 
 
 def warnings_of(tx: Transaction, key: str) -> list[Fault]:
@@ -70,6 +79,12 @@ def warnings_of(tx: Transaction, key: str) -> list[Fault]:
     document = definitions.read(row.source, row.source_name)
     others = known(tx)
     return definitions.placed(document, warnings(others.bound[key].sop, others))
+
+
+def asleep(tx: Transaction, key: str) -> list[str]:
+    """Drafts that a SOP's published version flows into: until they are started, nobody does."""
+    others = known(tx)
+    return sorted({target for _, target in _flows(others.bound[key].sop)} & others.drafts)
 
 
 def _targets(sop: Sop, others: Known) -> Iterator[Problem]:
@@ -95,6 +110,36 @@ def _cycles(sop: Sop, others: Known) -> Iterator[Problem]:
     for cycle in cycles_through(sop.sop, edges(live)):
         yield Problem(cycle.edges[0].path, f"is part of a cycle: {cycle}; every chain is cut when it comes to the same "
                       "SOP again, and after 10 hops")  # fmt: skip
+
+
+def _strangers(sop: Sop, others: Known) -> Iterator[Problem]:
+    """Members, audiences and SOPs that nobody knows: a rule that names them is never true of anybody."""
+    if not others.is_all:
+        return
+    for path, kind, name in _names(sop):
+        there = {"member": others.members, "audience": others.audiences, "SOP": others.bound}[kind]
+        if name not in there and (kind != "member" or there):  # a company whose members were never read has none
+            yield Problem(path, f"there is no {kind} {name}: a slip, or one that is still to come?")
+
+
+def _names(sop: Sop) -> Iterator[tuple[Path, str, str]]:
+    """(where, what kind of thing, its name), for all that stands outside the definition."""
+    for index, name in enumerate(sop.members or ()):
+        yield ("members", index), "member", name
+    for index, step in enumerate(sop.steps):
+        if step.assign is not None and step.assign.startswith("member:"):
+            yield ("steps", index, "assign"), "member", step.assign.removeprefix("member:")
+    for path, rule in rules_of(sop):
+        for place, atom in located(rule, path):
+            match atom:
+                case Member():
+                    yield from ((place, "member", name) for name in atom.member)
+                case Audience():
+                    yield from ((place, "audience", name) for name in atom.audience)
+                case InSop():
+                    yield from ((place, "SOP", name) for name in atom.in_sop)
+                case EndedSop():
+                    yield from ((place, "SOP", name) for name in atom.ended_sop.sop)
 
 
 def _flows(sop: Sop) -> Iterator[tuple[Path, str]]:

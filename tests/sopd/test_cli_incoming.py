@@ -224,6 +224,16 @@ def test_an_audience_is_imported_listed_and_shown(shell: Shell, town: Store) -> 
     assert shell.objects("customer", "show", "wmMei")[0]["audiences"] == ["vip"]
 
 
+def test_a_list_that_names_nobody_empties_an_audience_only_after_a_yes(shell: Shell, town: Store) -> None:
+    shell("audience", "import", "vip", write(shell, "vip.txt", "wmMei\nwmLan\n"))
+    nobody = write(shell, "head.csv", "external_userid\n")
+
+    asked = shell("audience", "import", "vip", nobody, code=1).stderr
+    assert "names nobody. Take all 2 customers out of vip?" in asked
+    assert shell.rows("audience", "import", "vip", nobody, "--keep")[0]["stayed"] == "2"
+    assert shell.rows("audience", "import", "vip", nobody, "--yes")[0]["left"] == "2"
+
+
 def test_an_audience_with_a_stranger_is_refused_whole(shell: Shell, town: Store) -> None:
     file = write(shell, "vip.txt", "wmMei\nwmNobody\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sopd.store import Store
-from sopd.store.tables import SopVersion, Tag
+from sopd.store.tables import Member, SopVersion, Tag
 from tests.support.factories import add, all_rows
 from tests.support.shell import *  # noqa: F403
 from tests.support.shell import Shell
@@ -110,3 +110,37 @@ def test_lint_without_a_database_judges_the_files_by_themselves(tmp_path: Path) 
 
     assert "a -> b (flow_to) -> a (flow_to)" in said
     assert "there is no SOP" not in alone
+
+
+STRANGE = """\
+sop: odd
+title: odd
+kind: nurture
+members: [alice, alcie]
+entry: {when: {all: [{audience: [vpi]}, {member: bbo}, {ended_sop: {sop: gone}}]}}
+steps:
+  - {id: one, day: 1, at: "10:00", by: remind, assign: "member:zoe", text: one}
+early_end: {when: {in_sop: [elsewhere]}}
+"""
+
+
+def test_names_that_nobody_knows_are_warned_of(shell: Shell, store: Store) -> None:
+    tags(store)
+    add(store, Member, userid="alice")
+    file = shell.folder / "odd.yaml"
+    file.write_text(STRANGE, encoding="utf-8")
+
+    told = shell("sop", "lint", file).stdout
+
+    assert f"{file}:4:18: warning: members: there is no member alcie" in told
+    for name in ("audience vpi", "member bbo", "SOP gone", "member zoe", "SOP elsewhere"):
+        assert f"there is no {name}: a slip" in told
+    assert "no member alice:" not in told
+
+
+def test_who_starts_a_sop_hears_which_flows_lead_into_drafts(shell: Shell, store: Store) -> None:
+    tags(store)
+    shell("sop", "apply", write(shell, "later"), write(shell, "care", end="{flow_to: later}"))
+
+    assert "later is a draft; until it is started nobody flows into it" in shell("sop", "start", "care").stdout
+    assert "draft" not in shell("sop", "start", "later").stdout

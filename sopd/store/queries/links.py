@@ -25,3 +25,8 @@ def published(tx: Transaction) -> list[PublishedSop]:
         " from sop s join sop_version v on v.id = s.version_id order by s.key"
     )
     return [PublishedSop(*row) for row in rows]
+
+
+def userids(tx: Transaction) -> list[str]:
+    """Every member there is or was."""
+    return [row[0] for row in tx.rows("select userid from member")]
