@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from sopd import cards, collector, intake, jobs, lookup, nagger, outbox, planner, relay, signals, sweep
+from sopd import cards, collector, intake, jobs, lookup, metrics, nagger, outbox, planner, relay, signals, sweep
 from sopd.activity import Activity
 from sopd.handlers.app import App
-from sopd.metrics import BATCH_SECONDS, LOOP_FAILURES, ROWS_HANDLED
 
 log = structlog.get_logger("sopd.work")
 
@@ -58,20 +57,28 @@ def work(app: App, loop: Loop, activity: Activity) -> int:
     total, begun = 0, time.monotonic()
     with activity.unit():
         try:
-            while handled := loop.run(app):
+            while handled := _batch(app, loop):
                 total += handled
                 if time.monotonic() - begun > TURN_SECONDS:
                     app.ring(loop.name)
                     break
         except Exception:  # counted here, handled where the loop was called from
-            LOOP_FAILURES.labels(loop.name).inc()
+            metrics.LOOP_FAILURES.labels(loop.name).inc()
             raise
+    metrics.got_on("work")
     if total:
-        seconds = time.monotonic() - begun
-        ROWS_HANDLED.labels(loop.name).inc(total)
-        BATCH_SECONDS.labels(loop.name).observe(seconds)
-        log.info("worked", loop=loop.name, rows=total, duration_ms=round(seconds * 1000))
+        log.info("worked", loop=loop.name, rows=total, duration_ms=round((time.monotonic() - begun) * 1000))
     return total
+
+
+def _batch(app: App, loop: Loop) -> int:
+    begun = time.monotonic()
+    handled = loop.run(app)
+    if handled:
+        metrics.ROWS_HANDLED.labels(loop.name).inc(handled)
+        metrics.BATCH_ROWS.labels(loop.name).observe(handled)
+        metrics.BATCH_SECONDS.labels(loop.name).observe(time.monotonic() - begun)
+    return handled
 
 
 def register(app: App, broker: dramatiq.Broker, activity: Activity) -> None:

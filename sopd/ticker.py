@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from sopd import metrics
 from sopd.activity import Activity
 from sopd.actors import LOOPS, Loop, work
 from sopd.handlers import upkeep
 from sopd.handlers.app import App
-from sopd.metrics import DUE_LAG_SECONDS
 from sopd.store.errors import Unavailable
 from sopd.store.queries import due
 
@@ -46,7 +46,7 @@ class Ticker:
         ready = tuple(loop for loop, instants in waiting.items() if instants and min(instants) <= now)
         for loop, instants in waiting.items():
             lag = max(0, now - min(instants)) / 1000 if instants and min(instants) else 0
-            DUE_LAG_SECONDS.labels(loop.name).set(lag)
+            metrics.DUE_LAG_SECONDS.labels(loop.name).set(lag)
         later = [at for instants in waiting.values() for at in instants if at > now]
         return Look(now, ready, min(later, default=None))
 
@@ -60,6 +60,7 @@ class Ticker:
                 self.app.ring(loop.name)
         self.rung = {loop.name for loop in seen.due}
         upkeep.fold(self.app)
+        metrics.got_on("tick")
         return seen
 
     def _catch_up(self, loop: Loop) -> None:

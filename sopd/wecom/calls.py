@@ -20,7 +20,7 @@ import structlog
 from machines.calendar import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from sopd import metrics
 from sopd.wecom import fields
-from sopd.wecom.codes import DOUBTFUL, RENEWABLE, Klass
+from sopd.wecom.codes import CODES, DOUBTFUL, RENEWABLE, THROTTLING, Klass
 from sopd.wecom.endpoints import ENDPOINTS, IN_FLIGHT_PER_PATH, Endpoint, Retry
 from sopd.wecom.errors import BackedOff, Unreachable, WeComError, WeComFailure, WrongAddress, refusal
 from sopd.wecom.token import Fetched, TokenSource
@@ -92,10 +92,13 @@ class Calls:
             with self._alone(endpoint, request, span), self._slot(endpoint, span):
                 reply = self._authorised(endpoint, request, span)
             try:
-                return read(reply)
+                answer = read(reply)
             except fields.Malformed as fault:
                 raise self._lost(endpoint, span, f"the answer cannot be used: {fault}", sent=True) from None
-        except BackedOff:
+            metrics.WECOM_CALLS.labels(endpoint.path, "ok").inc()
+            return answer
+        except BackedOff as rest:
+            metrics.WECOM_CALLS.labels(rest.path, "resting").inc()
             raise  # nothing was tried; the hit that closed the window has its line
         except WeComFailure as failure:
             self._tell_of(endpoint, failure, span)
@@ -151,9 +154,11 @@ class Calls:
         params = {"corpid": self._corp_id, "corpsecret": self._secret}
         reply = self._try(_GETTOKEN, Request(), params, span)
         try:
-            return Fetched(fields.identity(reply, "access_token"), fields.duration_ms(reply, "expires_in"))
+            fetched = Fetched(fields.identity(reply, "access_token"), fields.duration_ms(reply, "expires_in"))
         except fields.Malformed as fault:
             raise self._lost(_GETTOKEN, span, f"the answer cannot be used: {fault}", sent=True) from None
+        metrics.WECOM_CALLS.labels(_GETTOKEN.path, "ok").inc()
+        return fetched
 
     # --- the call itself ---
 
@@ -216,7 +221,8 @@ class Calls:
 
     def _tell_of(self, endpoint: Endpoint, failure: WeComFailure, span: _Span) -> None:
         errcode = getattr(failure, "errcode", None)
-        metrics.WECOM_ERRORS.labels(failure.path, str(errcode or type(failure).__name__)).inc()
+        metrics.WECOM_CALLS.labels(failure.path, _outcome(failure, errcode)).inc()
+        metrics.WECOM_ERRORS.labels(failure.path, _code(failure, errcode)).inc()
         levels = {Klass.STATE: log.info, Klass.CONFIGURATION: log.error}
         levels.get(failure.klass, log.warning)(
             "wecom_call_failed",
@@ -229,6 +235,31 @@ class Calls:
             may_have_happened=failure.may_have_happened,
             duration_ms=round((self._monotonic() - span.began) * 1000),
         )
+
+
+_OUTCOMES = {
+    Klass.RETRYABLE: "busy",
+    Klass.TOKEN: "token",
+    Klass.BACKOFF: "throttled",
+    Klass.CONFIGURATION: "configuration",
+    Klass.PERMANENT: "refused",
+    Klass.STATE: "state",
+}
+
+
+def _outcome(failure: WeComFailure, errcode: int | None) -> str:
+    """What came of a call that did not work, in one of a few words (docs/observability.md)."""
+    if failure.may_have_happened:
+        return "doubtful"
+    if errcode in THROTTLING:
+        return "throttled"
+    return "unreachable" if isinstance(failure, Unreachable) else _OUTCOMES[failure.klass]
+
+
+def _code(failure: WeComFailure, errcode: int | None) -> str:
+    if not errcode:
+        return type(failure).__name__
+    return str(errcode) if errcode in CODES else "unknown"
 
 
 def _decoded(raw: bytes) -> dict[str, Any] | None:

@@ -121,5 +121,8 @@ CODES: dict[int, Rule] = {code: rule for codes, rule in _ROWS for code in codes}
 #: Codes that a fresh token may cure. 40001 means a bad secret today, in old tables also a bad token (WeCom 1.1).
 RENEWABLE = frozenset({40014, 42001, 40001})
 
+#: Codes that say nothing but that we call too much (WeCom 9); those of class BACKOFF close the path besides.
+THROTTLING = frozenset({45033})
+
 #: Codes after which a creating call may have worked all the same (WeCom 9).
 DOUBTFUL = frozenset({-1})

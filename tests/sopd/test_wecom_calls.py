@@ -422,6 +422,8 @@ def test_calls_and_their_failures_are_counted() -> None:
             ("sopd_wecom_seconds_count", {"path": path}),
             ("sopd_wecom_errors_total", {"path": path, "code": "40058"}),
             ("sopd_wecom_errors_total", {"path": path, "code": "Unreachable"}),
+            ("sopd_wecom_calls_total", {"path": path, "outcome": "refused"}),
+            ("sopd_wecom_calls_total", {"path": path, "outcome": "doubtful"}),
         ]
         return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in samples]
 
@@ -430,7 +432,52 @@ def test_calls_and_their_failures_are_counted() -> None:
         with pytest.raises(WeComFailure):
             client.create_mass_send(SEND)
 
-    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 1]
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "code"),
+    [
+        (41048, "state", "41048"), (48002, "configuration", "48002"), (45033, "throttled", "45033"),
+        (45009, "throttled", "45009"), (6000, "busy", "6000"), (-1, "doubtful", "-1"), (987654, "refused", "unknown"),
+    ],
+)  # fmt: skip
+def test_what_came_of_a_call_is_one_of_a_few_words(reply: int, outcome: str, code: str) -> None:
+    script = ScriptedWeCom()
+    script.on(CREATE, reply)
+    path = "/cgi-bin/" + CREATE
+    asked = (("sopd_wecom_calls_total", "outcome", outcome), ("sopd_wecom_errors_total", "code", code))
+
+    def counted() -> list[float]:
+        return [REGISTRY.get_sample_value(name, {"path": path, label: value}) or 0 for name, label, value in asked]
+
+    before = counted()
+    with pytest.raises(WeComFailure):
+        client_of(script).create_mass_send(SEND)
+
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1]
+
+
+def test_calls_that_work_and_calls_that_rest_are_counted_too() -> None:
+    windows, path = InMemoryWindows(), "/cgi-bin/" + LIST
+
+    def counted() -> list[float]:
+        labels = [(path, "ok"), ("/cgi-bin/gettoken", "ok"), (path, "resting")]
+        return [
+            REGISTRY.get_sample_value("sopd_wecom_calls_total", {"path": at, "outcome": outcome}) or 0
+            for at, outcome in labels
+        ]
+
+    script = ScriptedWeCom()
+    script.on(LIST, NOBODY)
+    client = client_of(script, windows=windows)
+    before = counted()
+    client.follow_users()
+    windows.block(path, T0 + 1, "test", T0)
+    with pytest.raises(BackedOff):
+        client.follow_users()
+
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]
 
 
 def test_a_call_on_a_resting_path_writes_no_line() -> None:

@@ -256,6 +256,7 @@ create unique index dispatch_one_create on dispatch (member_id, content_hash)
 create index dispatch_sop on dispatch (sop_id, state);
 create index dispatch_pace on dispatch (to_userid, attempted_at) where to_userid is not null;
 create index dispatch_nag on dispatch (nag_at) where nag_at is not null;
+create index dispatch_doubtful on dispatch (state) where state in ('uncertain','unsure','needs_operator');
 
 create table nag (
     id bigserial not null primary key,

@@ -83,6 +83,9 @@ Dispatch.add_index(
 Dispatch.add_index(Dispatch.sop_id, Dispatch.state, name="dispatch_sop")
 Dispatch.add_index(Dispatch.to_userid, Dispatch.attempted_at, name="dispatch_pace", where=SQL("to_userid is not null"))
 Dispatch.add_index(Dispatch.nag_at, name="dispatch_nag", where=SQL("nag_at is not null"))
+Dispatch.add_index(
+    Dispatch.state, name="dispatch_doubtful", where=SQL("state in ('uncertain','unsure','needs_operator')")
+)
 
 
 class Nag(Row):
