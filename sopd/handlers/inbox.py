@@ -35,7 +35,7 @@ def accept(app: App, events: Sequence[CallbackEvent]) -> None:
 
     Bytes that we have seen are counted; an edit among them is handled again, an add or a delete is not.
     """
-    with app.store.transaction() as tx:
+    with app.store.transaction(urgent=True) as tx:
         merged: dict[str, dict[str, object]] = {}
         for event in events:
             row = merged.setdefault(event.fingerprint, _row(event, tx.now))

@@ -21,6 +21,7 @@ from . import postgres, sqlite
 from .dialect import Dialect
 from .errors import BadAddress, Nested, StoreBusy, Unreachable
 from .transaction import Transaction
+from .turns import Turns
 
 Hook = Callable[[str], object]
 
@@ -35,7 +36,7 @@ class Store:
         self.database = dialect.database(pool)
         self._hook: Hook | None = None
         self._open = threading.local()
-        self._turn = threading.Lock()
+        self._turns = Turns()
 
     @classmethod
     def open(cls, url: str, pool: int = 8, *, statement_timeout_ms: int = 60_000) -> Store:
@@ -50,12 +51,13 @@ class Store:
         raise BadAddress(url.partition(":")[0])
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, urgent: bool = False) -> Iterator[Transaction]:
         """Read and write; committed at the end of the block, rolled back on any exception.
 
-        On SQLite the writers of this process take turns here rather than poll for the file's lock.
+        On SQLite the writers of this process take turns here rather than poll for the file's lock; an `urgent` one,
+        for whom WeCom waits, goes first.
         """
-        with self._my_turn(), self._unit(self.dialect.begin, reading=False) as tx:
+        with self._my_turn(urgent), self._unit(self.dialect.begin, reading=False) as tx:
             yield tx
         for act in tx.afterwards:
             try:
@@ -99,7 +101,7 @@ class Store:
     def dispose(self) -> None:
         """In a forked child: forget the parent's connections without touching them."""
         self.database.dispose()
-        self._open, self._turn = threading.local(), threading.Lock()
+        self._open, self._turns = threading.local(), Turns()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -124,18 +126,18 @@ class Store:
             self.database.close()
 
     @contextmanager
-    def _my_turn(self) -> Iterator[None]:
+    def _my_turn(self, urgent: bool) -> Iterator[None]:
         if not self.dialect.one_writer:
             yield
             return
         if getattr(self._open, "tx", False):
             raise Nested
-        if not self._turn.acquire(timeout=sqlite.BUSY_MS / 1000):
+        if not self._turns.take(sqlite.BUSY_MS / 1000, urgent=urgent):
             raise StoreBusy(f"another thread has been writing to {self.dialect.place} for more than 5 s", "try again")
         try:
             yield
         finally:
-            self._turn.release()
+            self._turns.give()
 
     def _begin(self, begin: str, reading: bool) -> Any:
         """A connection with an open transaction. The pool has tried it: one the server dropped is replaced."""

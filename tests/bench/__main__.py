@@ -21,14 +21,14 @@ from typing import Any
 
 import structlog
 
-from tests.bench import crowd, profiling, throughput
+from tests.bench import crowd, door, profiling, throughput
 from tests.bench.places import Place, places
 from tests.bench.standing import Sizes, Standing
 
 KINDS = ("sqlite", "postgres")
 CONTESTS = tuple(dict.fromkeys(contest.name for contest in throughput.CONTESTS))
 STANDING = ("due", "idle", "start")
-ALL = (*CONTESTS, "crowd", *STANDING, "help")
+ALL = (*CONTESTS, "crowd", *STANDING, "callbacks", "help")
 QUICK = Sizes(waiting=(1_000, 10_000), due=2_000, rounds=1, backlog=10_000, watch_s=5.0)
 HELP_ROUNDS = 7
 
@@ -84,6 +84,8 @@ def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path
     wanted = frozenset(asked.only) & set(STANDING)
     for place in grounds if wanted else ():
         yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()
+    for place in grounds if "callbacks" in asked.only else ():
+        yield from door.measure(place, door.QUICK if asked.quick else door.Sizes(), folder)
     if "help" in asked.only:
         yield _help_time()
 

@@ -11,13 +11,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sopd import bootstrap, config
+from sopd import bootstrap, config, log
 from sopd.daemon import Daemon
 
 
 def main(settings_file: str, tally_file: str) -> None:
     """Run until SIGTERM."""
     settings = config.load(Path(settings_file), {})
+    log.configure(settings.log.level)
     store = bootstrap.open_store(settings)
     tally: Counter[str] = Counter()
 

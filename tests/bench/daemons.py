@@ -9,11 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
+
+from sopd.store import Store
+from tests.bench.load import AES_KEY, CORP, TOKEN
 
 START_WITHIN_S = 120
 ANSWER_WITHIN_S = 20
@@ -25,10 +29,10 @@ class CountedDaemon:
     def __init__(self, folder: Path, url: str) -> None:
         self._tally = folder / "tally.json"
         self._log = folder / "daemon.log"
-        self._port = _free_port()
+        self.port = _free_port()
         self._pause = threading.Event()
         settings = folder / "sopd.toml"
-        settings.write_text(_settings(url, self._port), encoding="utf-8")
+        settings.write_text(_settings(url, self.port), encoding="utf-8")
         self._begun = time.perf_counter()
         command = [sys.executable, "-m", "tests.bench.counted_daemon", str(settings), str(self._tally)]
         with self._log.open("wb") as log:
@@ -79,19 +83,31 @@ class CountedDaemon:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self._port}/readyz", timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def daemon_on(store: Store, url: str, folder: Path) -> Iterator[CountedDaemon]:
+    """A daemon at work on this database, whose connections here are dropped before and after."""
+    store.close()
+    daemon = CountedDaemon(folder, url)
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        store.close()
 
 
 def _settings(url: str, port: int) -> str:
     return f"""
 [wecom]
-corp_id = "wwbench"
+corp_id = "{CORP}"
 agent_id = 1000002
 secret = "nobody-answers"
-token = "bench"
-encoding_aes_key = "{"A" * 43}"
+token = "{TOKEN}"
+encoding_aes_key = "{AES_KEY}"
 api_base = "http://127.0.0.1:9"
 
 [store]

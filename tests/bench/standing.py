@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,7 +19,7 @@ from sopd.handlers import firing
 from sopd.store import Store
 from sopd.store.tables import Job
 from tests.bench import filling
-from tests.bench.daemons import CountedDaemon
+from tests.bench.daemons import daemon_on
 from tests.bench.places import Place
 from tests.bench.throughput import NOW, TODAY
 
@@ -87,10 +86,7 @@ class Standing:
     def measure(self) -> Iterator[DueCost | Idle | Start]:
         """Grow, fire, rest, start."""
         with self._place.fresh() as (store, url):
-            store.set_clock(NOW)
-            filling.found(store, started_at=TODAY - 60 * DAY_MS)
-            with store.transaction() as tx:  # the daily full read is another day's business
-                tx.insert(Job, [{"kind": "reconcile", "key": "", "started_at": NOW, "act_at": NOW + DAY_MS}])
+            started(store)
             if "idle" in self._wanted:
                 yield self._idle(store, url, 0)
             waiting = 0
@@ -124,7 +120,7 @@ class Standing:
         return DueCost("due", store.dialect.name, waiting, median(seconds[1:]) / self._sizes.due * 1e6)
 
     def _idle(self, store: Store, url: str, waiting: int) -> Idle:
-        with self._daemon(store, url) as daemon:
+        with daemon_on(store, url, self._folder) as daemon:
             daemon.wait_until_ready()
             daemon.pause(2)
             before, cpu_before = daemon.tally(), daemon.cpu_seconds()
@@ -145,22 +141,20 @@ class Standing:
     def _start(self, store: Store, url: str, waiting: int) -> Start:
         self._add(store, filling.add_due, self._sizes.backlog)
         filling.settle_down(store)
-        with self._daemon(store, url) as daemon:
+        with daemon_on(store, url, self._folder) as daemon:
             ready_s = daemon.wait_until_ready()
-            fired_s = daemon.wait_until(lambda: _nothing_due(store), DRAIN_WITHIN_S)
+            fired_s = daemon.wait_until(lambda: nothing_due(store), DRAIN_WITHIN_S)
         return Start("start", store.dialect.name, waiting, self._sizes.backlog, ready_s, fired_s)
 
-    @contextmanager
-    def _daemon(self, store: Store, url: str) -> Iterator[CountedDaemon]:
-        store.close()
-        daemon = CountedDaemon(self._folder, url)
-        try:
-            yield daemon
-        finally:
-            daemon.stop()
-            store.close()
+
+def started(store: Store) -> None:
+    """An enterprise without customers whose clock stands still at NOW; nothing is due."""
+    store.set_clock(NOW)
+    filling.found(store, started_at=TODAY - 60 * DAY_MS)
+    with store.transaction() as tx:  # the daily full read is another day's business
+        tx.insert(Job, [{"kind": "reconcile", "key": "", "started_at": NOW, "act_at": NOW + DAY_MS}])
 
 
-def _nothing_due(store: Store) -> bool:
+def nothing_due(store: Store) -> bool:
     with store.reading() as tx:
         return tx.one("select 1 from enrollment where due_at <= ? limit 1", (NOW,)) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import crowd
+from tests.bench import crowd, door
 from tests.bench.places import Place
 from tests.bench.throughput import CONTESTS, Contest, run
 
@@ -29,3 +29,11 @@ def test_a_crowd_of_sops_is_measured_on_both_sides(tmp_path: Path) -> None:
 
     assert found.few > 0
     assert found.many > 0
+
+
+def test_callbacks_are_accepted_while_steps_fire(tmp_path: Path) -> None:
+    found = list(door.measure(Place("sqlite", tmp_path, None), door.Sizes(due=500, rate=100, seconds=1), tmp_path))
+
+    assert [(one.asked_per_s, one.not_accepted) for one in found] == [(100, 0), (0, 0)]
+    assert all(one.accepted_per_s > 0 for one in found)
+    assert all(one.steps_fired + one.still_due > 0 for one in found)

@@ -1,0 +1,88 @@
+"""How many callbacks the daemon accepts, and how long WeCom waits for its 200, while steps fire (SPEC 15.4).
+
+The real daemon, and `load.py` as a process beside it. Nobody answers the daemon's own calls, so what the callbacks ask
+it to re-read stays wanted; they are taken in, decrypted, made durable and digested as in life.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sopd.store import Store
+from tests.bench import filling
+from tests.bench.daemons import CountedDaemon, daemon_on
+from tests.bench.load import Heard, Order
+from tests.bench.places import Place
+from tests.bench.standing import started
+from tests.bench.throughput import TODAY
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A backlog that lasts longer than the load does, callbacks a second that are to be accepted, and for how long."""
+
+    due: int = 200_000
+    rate: int = 1_000
+    seconds: int = 10
+
+
+QUICK = Sizes(due=5_000, rate=200, seconds=2)
+
+
+@dataclass(frozen=True)
+class Door:
+    """Callbacks sent at `asked_per_s` (0: as fast as answered), and the steps that fired and stayed due meanwhile."""
+
+    name: str
+    database: str
+    asked_per_s: int
+    accepted_per_s: float
+    not_accepted: int
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+    steps_fired: int
+    still_due: int
+
+
+def measure(place: Place, sizes: Sizes, folder: Path) -> Iterator[Door]:
+    """First at the rate asked for, then as fast as answered; a backlog of steps fires in both."""
+    with place.fresh() as (store, url):
+        started(store)
+        first = 1
+        for mark, rate in enumerate((sizes.rate, 0)):
+            filling.add_due(store, first, sizes.due, TODAY)
+            filling.settle_down(store)
+            first += sizes.due
+            with daemon_on(store, url, folder) as daemon:
+                daemon.wait_until_ready()
+                yield _loaded(store, daemon, Order(daemon.port, rate, sizes.rate * sizes.seconds, mark))
+
+
+def _loaded(store: Store, daemon: CountedDaemon, order: Order) -> Door:
+    fired, _ = _steps(store)
+    heard = send(order)
+    now_fired, still_due = _steps(store)
+    return Door(
+        "callbacks", store.dialect.name, order.rate, heard.accepted / heard.seconds, heard.refused,
+        heard.p50_ms, heard.p99_ms, heard.worst_ms, now_fired - fired, still_due,
+    )  # fmt: skip
+
+
+def send(order: Order) -> Heard:
+    """Let another process send; raises CalledProcessError when it could not."""
+    command = [sys.executable, "-m", "tests.bench.load", json.dumps(asdict(order))]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return Heard(**json.loads(done.stdout))
+
+
+def _steps(store: Store) -> tuple[int, int]:
+    """How many have fired so far, and how many are due."""
+    with store.reading() as tx:
+        due = tx.value("select count(*) from enrollment where due_at <= ?", (tx.now,))
+        return tx.value("select count(*) from push"), due
