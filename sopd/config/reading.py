@@ -91,15 +91,16 @@ def _read_section(
 
 
 def _read_credentials(environ: Mapping[str, str], values: Values, faults: list[str]) -> None:
-    """Secrets handed over by systemd (LoadCredential=wecom_secret:...), one file each."""
+    """Secrets handed over by systemd (LoadCredential=wecom_secret:...), one file each; an empty one is not given."""
     if not environ.get(CREDENTIALS_VARIABLE):
         return
     folder = Path(environ[CREDENTIALS_VARIABLE])
     for section, item in all_settings():
         file = folder / f"{section}_{item.name}"
-        if item.metadata["kind"].hides and file.is_file():
-            _take_text(section, item.name, file.read_text(encoding="utf-8").strip(), f"credential {file.name}",
-                       values, faults)
+        if not item.metadata["kind"].hides or not file.is_file():
+            continue
+        if text := file.read_text(encoding="utf-8").strip():
+            _take_text(section, item.name, text, f"credential {file.name}", values, faults)
 
 
 def _read_environment(environ: Mapping[str, str], values: Values, faults: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the documents say is so: settings, commands, floors, links, files, the unit; both READMEs tell the same."""
+"""What the documents say is so: settings, commands, floors, links, files; both READMEs tell the same."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import click
 import pytest
 
 from sopd.cli.root import root
-from sopd.config import Settings, all_settings, variable_of
+from sopd.config import all_settings, variable_of
 from tests.meta.sources import ROOT
 from tests.meta.test_floors import FLOORS
 
 README, README_ZH = ROOT / "README.md", ROOT / "README.zh-CN.md"
 CONNECT, CONNECT_ZH = ROOT / "docs/connect-wecom.md", ROOT / "docs/connect-wecom.zh-CN.md"
 INSTALL, ARCHITECTURE = ROOT / "docs/install.md", ROOT / "docs/architecture.md"
-UNIT = ROOT / "systemd/sopd.service"
 PAGES = sorted([README, README_ZH, ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 PAIRS = [(README, README_ZH), (CONNECT, CONNECT_ZH)]
 
@@ -255,35 +254,3 @@ def test_both_languages_have_the_same_sections_commands_and_links(english: Path,
     spoken = [line.replace(" --lang zh", "") for line in typed_lines(chinese)]
     assert list(calls(spoken, "sopd")) == list(calls(typed_lines(english), "sopd"))
     assert set(calls(quoted_lines(chinese), "sopd")) == set(calls(quoted_lines(english), "sopd"))
-
-
-# -- the unit ------------------------------------------------------------------------------------------------------
-
-
-def unit() -> dict[str, list[str]]:
-    lines = [line for line in text_of(UNIT).splitlines() if "=" in line and not line.startswith("#")]
-    settings: dict[str, list[str]] = {}
-    for line in lines:
-        name, _, value = line.partition("=")
-        settings.setdefault(name, []).append(value)
-    return settings
-
-
-def test_unit_hands_over_every_secret_of_wecom_and_nothing_unknown() -> None:
-    credentials = [value.partition(":")[0] for value in unit()["LoadCredential"]]
-    hidden = [f"{section}_{item.name}" for section, item in all_settings() if item.metadata["kind"].hides]
-
-    assert credentials == [name for name in hidden if name.startswith("wecom_")]
-
-
-def test_unit_waits_longer_than_the_daemon_takes_to_stop() -> None:
-    assert int(unit()["TimeoutStopSec"][0].removesuffix("s")) > Settings().engine.stop_within_seconds + 10 + 20
-
-
-def test_unit_starts_a_command_there_is_and_reads_what_the_install_page_lays_out() -> None:
-    program, *words = unit()["ExecStart"][0].split()
-    folders = [program, *(value.partition(":")[2] for value in unit()["LoadCredential"]), *unit()["WorkingDirectory"],
-               *(value.partition("=")[2] for value in unit()["Environment"] if value.startswith("SOPD_CONFIG"))]
-
-    assert fault_of(words) is None
-    assert [folder for folder in folders if folder not in text_of(INSTALL)] == []

@@ -115,6 +115,7 @@ def test_later_sources_win_and_tell_where_they_are(tmp_path: Path) -> None:
     (credentials / "wecom_secret").write_text("from-credential\n")
     (credentials / "wecom_token").write_text("fromCredential\n")
     (credentials / "web_port").write_text("1\n")
+    (credentials / "store_url").write_text("\n")
     file = written(tmp_path, '[wecom]\nsecret = "from-file"\ncorp_id = "ww1"\n')
 
     settings = load(file, {"CREDENTIALS_DIRECTORY": str(credentials), "SOPD_WECOM_TOKEN": "fromVariable"})
@@ -122,6 +123,7 @@ def test_later_sources_win_and_tell_where_they_are(tmp_path: Path) -> None:
     assert settings.wecom.secret == "from-credential"
     assert settings.wecom.token == "fromVariable"
     assert settings.web.port == 8080, "only secrets are taken from credentials"
+    assert "store.url" not in settings.origins, "an empty file is a secret not given"
     assert dict(settings.origins) == {
         "wecom.secret": "credential wecom_secret", "wecom.corp_id": f"{file}:3", "wecom.token": "SOPD_WECOM_TOKEN",
     }
