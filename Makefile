@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint bench nightly clean
+.PHONY: help venv demo test lint units rules wheel bench nightly clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,16 @@ test: venv  ## run the tests (JOBS=2 processes; ARGS="-k name" to choose)
 lint: venv  ## ruff over everything, mypy --strict over machines/
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+
+units: venv  ## hold the units of systemd/ against systemd (needs Debian's systemd)
+	@.ci/units
+
+rules: venv  ## hold metrics and alert rules against promtool (.ci/tools fetches it)
+	@.ci/rules
+
+wheel: venv  ## build the wheel into dist/
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/sopd-*.whl
 
 bench: venv  ## measure throughput beside hand-written SQL, both databases
 	@$(PY) -m tests.bench $(ARGS)
