@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,36 +23,30 @@ SETTINGS = {
 }
 
 
-def main() -> int:
-    """Start, ask once, stop. The exit code is 1 if the daemon did not get ready."""
+def main() -> None:
+    """Start, ask once, stop. Ends with the daemon's log, and exit code 1, if it did not get ready."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SOPD_")} | SETTINGS
     with tempfile.TemporaryDirectory() as folder:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("SOPD_")}
-        log = Path(folder) / "log"
-        with log.open("w") as into:
-            daemon = subprocess.Popen(
-                [SOPD, "run"], cwd=folder, env=environ | SETTINGS, stderr=subprocess.PIPE, text=True
-            )
-            try:
-                port = port_of(daemon, into)
-                if port is not None:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                        sys.stdout.write(answer.read().decode())
-            finally:
-                daemon.terminate()
-                daemon.communicate(timeout=60)
-        if port is None:
-            sys.stderr.write(log.read_text())
-        return int(port is None)
+        daemon = subprocess.Popen([SOPD, "run"], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{_port_of(daemon)}/metrics", timeout=10) as answer:
+                sys.stdout.write(answer.read().decode())
+        finally:
+            daemon.terminate()
+            daemon.communicate(timeout=60)
 
 
-def port_of(daemon: subprocess.Popen[str], into) -> int | None:
-    """The port in the line that says ready; None if the daemon ended before it."""
-    for line in daemon.stderr:
-        into.write(line)
-        if line.startswith("{") and (said := json.loads(line)).get("event") == "ready":
-            return said["port"]
-    return None
+def _port_of(daemon: subprocess.Popen[str]) -> int:
+    """The port of the web, from the line of the log that says ready."""
+    said = []
+    for line in daemon.stderr or ():
+        said.append(line)
+        if line.startswith("{") and json.loads(line).get("event") == "ready":
+            if found := re.search(r"(?:\"port\": |web on port )(\d+)", line):
+                return int(found[1])
+            break
+    sys.exit(f"the daemon did not say on which port it listens:\n{''.join(said)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
