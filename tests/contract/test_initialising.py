@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from sopd import sweep
-from sopd.commands import StartSop
+from sopd.commands import RetrySetAside, StartSop
 from sopd.errors import Refused
-from sopd.handlers import entries, firing, initialising, sops
+from sopd.handlers import aside, entries, firing, initialising, sops
 from sopd.store import Store
 from sopd.store.errors import Unavailable
 from sopd.store.tables import Customer, Enrollment, Flip, Job, Relation, RelationTag, SetAside
@@ -225,6 +225,13 @@ def test_a_customer_that_cannot_be_judged_is_set_aside_and_stops_nobody(
     assert all_rows(store, SetAside, "kind", "row_key", "reason") == [
         ("initialise", f"care/{bad}", "ValueError: broken attributes")
     ]
+
+    monkeypatch.undo()
+    assert aside.retry(town.app, RetrySetAside(WHO)) == {"initialise": 1}
+    sweep.run_once(town.app)
+
+    assert town.inside() == [one.customer_id for one in town.relations[::2]]
+    assert all_rows(store, SetAside) == []
 
 
 def test_what_is_nobodys_fault_is_told_as_it_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,12 @@ _BACK = {
     "flip": "update flip set at = ? where at is null and purpose || '/' || sop_id || '/' || ref_id in ({keys})",
     "signal": "update signal set handled_at = null where cast(? as bigint) > 0 and cast(id as text) in ({keys})",
     "outside_send": "update outside_send set act_at = ? where act_at is null and msgid in ({keys})",
+    # Of an initialisation that is long over: the sweep judges the customer anew, as of the day it does so.
+    "initialise": "insert into flip (purpose, sop_id, ref_id, customer_id, at)"
+    " select 'entry', s.id, c.id, c.id, cast(? as bigint) from set_aside a join sop s on a.row_key like s.key || '/%'"
+    " join customer c on c.id = cast(substr(a.row_key, length(s.key) + 2) as bigint) where a.kind = 'initialise'"
+    " and a.row_key in ({keys}) and s.state in ('initialising', 'running', 'paused')"
+    " on conflict (purpose, sop_id, ref_id) do update set at = excluded.at",
     "dirty": "update dirty set act_at = ? where act_at is null and userid || '/' || external_userid in ({keys})",
 }
 """By kind: the row is due now again, unless its story has ended meanwhile. Callbacks have a replay of their own."""
