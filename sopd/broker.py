@@ -174,10 +174,28 @@ def start_workers(broker: dramatiq.Broker, threads: int) -> Worker:
     return worker
 
 
-def stop_workers(worker: Worker, within_seconds: float) -> None:
-    """Let running actors finish, up to this long; what was fetched and not begun goes back to Redis."""
+def stop_workers(worker: Worker, within_seconds: float) -> bool:
+    """Let running actors finish, up to this long; what was fetched and not begun goes back to Redis.
+
+    False if they took longer: then their threads are still at it, and only the end of the process ends them.
+    """
+    closing = threading.Thread(target=_close, args=(worker, within_seconds), name="closing", daemon=True)
+    closing.start()
+    closing.join(within_seconds)
+    return not closing.is_alive() and not any(thread.is_alive() for thread in worker.workers)
+
+
+def _close(worker: Worker, within_seconds: float) -> None:
     worker.stop(timeout=int(within_seconds * 1000))
     worker.broker.close()
+
+
+def are_alive(worker: Worker) -> bool:
+    """Whether every thread that fetches messages and every one that works on them lives.
+
+    While Redis is away the fetching ones live and try again every few seconds.
+    """
+    return all(thread.is_alive() for thread in (*worker.consumers.values(), *worker.workers))
 
 
 def depths(broker: dramatiq.Broker) -> dict[str, int]:

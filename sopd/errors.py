@@ -39,3 +39,7 @@ class Refused(SopdError):
 
 class NotFound(Refused):
     """The thing that was named does not exist."""
+
+
+class NoProgress(SopdError):
+    """This process does not get on at the moment, and may again; if it does not, systemd's watchdog ends it."""

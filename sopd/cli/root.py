@@ -18,6 +18,7 @@ SECTIONS = {
     "Set up and run": {
         "init": Entry("init:init", "Write a commented sopd.toml and make the database."),
         "run": Entry("run:run", "Run the daemon: ticker, workers and web in one process."),
+        "worker": Entry("worker:worker", "Work beside other processes, on any number of hosts."),
         "doctor": Entry("doctor:doctor", "Say what is wrong and what to do about it."),
         "db": Entry("db:db", "The database: migrate, status, backup, restore, retry."),
     },

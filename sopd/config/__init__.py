@@ -10,6 +10,7 @@ from sopd.config.settings import (
     Broker,
     Company,
     Engine,
+    Health,
     Limits,
     Log,
     Quota,
@@ -23,6 +24,6 @@ from sopd.config.settings import (
 )
 
 __all__ = [
-    "Broker", "Company", "Engine", "Limits", "Log", "Quota", "Reconcile", "Settings", "Store", "Web", "Wecom",
+    "Broker", "Company", "Engine", "Health", "Limits", "Log", "Quota", "Reconcile", "Settings", "Store", "Web", "Wecom",
     "all_settings", "find_file", "load", "variable_of",
 ]

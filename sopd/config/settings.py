@@ -72,6 +72,11 @@ class Store:
     connections: int = setting(kinds.number(4, 500), 24)
     statement_deadline_seconds: int = setting(kinds.number(1, 3600), 60)
 
+    @property
+    def in_file(self) -> bool:
+        """True if it is a SQLite file, which has exactly one daemon."""
+        return self.url.startswith("sqlite:///")
+
 
 @dataclass(frozen=True, slots=True)
 class Broker:
@@ -94,6 +99,14 @@ class Web:
 
     host: str = setting(kinds.pattern(r"[0-9A-Za-z.:-]+", "an address or a host name"), "127.0.0.1")
     port: int = setting(kinds.number(0, 65535), 8080)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Where a process without a web (a ticker, a worker) answers health checks and Prometheus; port 0: nowhere."""
+
+    host: str = setting(kinds.pattern(r"[0-9A-Za-z.:-]+", "an address or a host name"), "127.0.0.1")
+    port: int = setting(kinds.number(0, 65535), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,7 @@ class Settings:
     store: Store = field(default_factory=Store)
     broker: Broker = field(default_factory=Broker)
     web: Web = field(default_factory=Web)
+    health: Health = field(default_factory=Health)
     quota: Quota = field(default_factory=Quota)
     limits: Limits = field(default_factory=Limits)
     reconcile: Reconcile = field(default_factory=Reconcile)
@@ -171,6 +185,20 @@ class Settings:
                 [f"wecom.{name}: set it in sopd.toml, or as {variable_of('wecom', name)}" for name in empty],
             )
 
+    def require_production(self, what: str) -> None:
+        """Raise ConfigError unless several processes can share the work; `what` was asked for and needs that."""
+        faults = []
+        if self.store.in_file:
+            faults.append("store.url: a SQLite file has exactly one daemon; set it to postgresql://USER@HOST/NAME")
+        if self.broker.in_memory:
+            faults.append("broker.url: memory:// wakes nobody outside this process; set it to redis://HOST:PORT/DATABASE")
+        if faults:
+            raise ConfigError(
+                f"{what} needs production mode: PostgreSQL and Redis, shared by every process",
+                "or let one process do everything: `sopd run`",
+                faults,
+            )
+
 
 def _shown(value: object, kind: Kind) -> str:
     if isinstance(value, str) and "://" in value:
@@ -184,8 +212,8 @@ def _shown(value: object, kind: Kind) -> str:
 
 SECTIONS: Mapping[str, type] = MappingProxyType(
     {
-        "company": Company, "wecom": Wecom, "store": Store, "broker": Broker, "web": Web, "quota": Quota,
-        "limits": Limits, "reconcile": Reconcile, "engine": Engine, "log": Log,
+        "company": Company, "wecom": Wecom, "store": Store, "broker": Broker, "web": Web, "health": Health,
+        "quota": Quota, "limits": Limits, "reconcile": Reconcile, "engine": Engine, "log": Log,
     }
 )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -17,19 +19,33 @@ STOP_SECONDS = 40
 
 
 class DaemonProcess:
-    """One `sopd run`. Its log goes to a file; `url` is where its web listens."""
+    """One `sopd run`, or another long-lived command. Its log goes to a file; `url` is where it answers /readyz.
 
-    def __init__(self, config: Path, url: str, log: Path) -> None:
+    `environ` is added to this process's environment.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        url: str,
+        log: Path,
+        words: Sequence[str] = ("run",),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._config = config
+        self._words = words
+        self._environ = environ or {}
         self._url = url
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it is ready. Raises SopdError with the log's end if it does not come up."""
-        command = [sys.executable, "-m", "sopd", "--config", str(self._config), "run"]
+        command = [sys.executable, "-m", "sopd", "--config", str(self._config), *self._words]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self._environ}
+            )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.is_running:
             try:

@@ -35,10 +35,11 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.nagger sopd.cards sopd.outbox "
         "sopd.reconcile sopd.outside_sends sopd.signals sopd.jobs",
         "sopd.actors",
-        "sopd.web sopd.ticker sopd.web.callback sopd.web.health sopd.web.api sopd.web.tasks sopd.web.console",
-        "sopd.bootstrap sopd.web.app",
+        "sopd.web sopd.ticker sopd.web.listening sopd.web.probes sopd.web.callback sopd.web.health "
+        "sopd.web.api sopd.web.tasks sopd.web.console",
+        "sopd.bootstrap sopd.web.app sopd.web.server",
         "sopd.sandbox",  # stands aside: see SANDBOX_MAY_USE
-        "sopd.pace sopd.daemon sopd.worker sopd.rehearsal",
+        "sopd.pace sopd.process sopd.daemon sopd.worker sopd.rehearsal",
         "sopd.cli sopd.__main__",
     )
 )
