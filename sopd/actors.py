@@ -34,7 +34,7 @@ class Loop:
 
 
 LOOPS: tuple[Loop, ...] = (
-    Loop("fast", "fast", intake.run_fast, ("intake", "reread_fast")),
+    Loop("fast", "fast", intake.run_fast, ("intake_fast", "reread_fast")),
     Loop("welcome", "fast", outbox.run_fast, ("outbox_fast",)),
     Loop("intake", "work", intake.run_once, ("intake", "reread")),
     Loop("sweep", "work", sweep.run_once, ("sweep",)),
@@ -52,14 +52,14 @@ LOOPS: tuple[Loop, ...] = (
 )
 
 
-def work(app: App, loop: Loop, activity: Activity) -> int:
+def work(app: App, loop: Loop, activity: Activity, turn_seconds: float = TURN_SECONDS) -> int:
     """Run one loop until nothing is due or its turn is over; rings again if there is more. Returns rows handled."""
     total, begun = 0, time.monotonic()
     with activity.unit():
         try:
             while handled := _batch(app, loop):
                 total += handled
-                if time.monotonic() - begun > TURN_SECONDS:
+                if time.monotonic() - begun > turn_seconds:
                     app.ring(loop.name)
                     break
         except Exception:  # counted here, handled where the loop was called from

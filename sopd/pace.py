@@ -41,7 +41,10 @@ class Pace(Protocol):
 
 
 class RealPace:
-    """A tick every `tick_ms`, earlier if the next work falls due earlier; no clock of this host decides anything."""
+    """A tick every `tick_ms`; earlier if work falls due earlier, or a ring has had its tick by then.
+
+    No clock of this host decides anything: only how long to wait is measured here.
+    """
 
     def __init__(self, tick_ms: int) -> None:
         self._tick_ms = tick_ms
@@ -50,6 +53,8 @@ class RealPace:
         pause_ms = self._tick_ms
         if seen is not None and seen.next_at is not None:
             pause_ms = min(pause_ms, max(10, seen.next_at - seen.now))
+        if seen is not None and seen.again_ms is not None:
+            pause_ms = min(pause_ms, max(10, seen.again_ms))
         stop.wait(pause_ms / 1000)
 
     def leave(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from sopd.store.transaction import Transaction
 
 _EARLIEST = {
-    "intake": "select case when exists (select 1 from inbox where state = 'new') then 0 end",
+    "intake": "select received_at from inbox where state = 'new' and {slow} order by id limit 1",
+    "intake_fast": "select received_at from inbox where state = 'new' and {fast} order by id limit 1",
     "reread": "select min(act_at) from dirty where act_at is not null and {slow}",
     "reread_fast": "select min(act_at) from dirty where act_at is not null and {fast}",
     "sweep": "select min(at) from flip where at is not null",
-    "signals": "select case when exists (select 1 from signal where handled_at is null) then 0 end",
+    "signals": "select received_at from signal where handled_at is null order by id limit 1",
     "handover": "select min(handover_until) from relation where handover_until is not null",
     "fire": "select min(due_at) from enrollment where due_at is not null",
     "plan": "select min(plan_at) from push where plan_at is not null",
@@ -49,5 +50,5 @@ NAMES, _SQL = _statement()
 
 
 def earliest(tx: Transaction) -> dict[str, int | None]:
-    """The next due instant of each kind of work (0: now), None where nothing waits."""
+    """The next due instant of each kind of work, None where nothing waits. What was received is due since then."""
     return dict(zip(NAMES, tx.one(_SQL) or (), strict=True))
