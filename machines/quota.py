@@ -94,6 +94,14 @@ def day_of(at: Instant) -> date:
     return _EPOCH + timedelta(days=(at + SHANGHAI_MS) // DAY_MS)
 
 
+def end_of(key: str) -> Instant:
+    """When the window of a stored key is over, in whichever mode it was booked. Raises ValueError for no key."""
+    first = date.fromisoformat(f"{key[1:]}-01"[:10])
+    if key[0] == "M":
+        return _midnight((first + timedelta(days=31)).replace(day=1))
+    return _midnight(first + timedelta(days={"D": 1, "W": 7}[key[0]]))
+
+
 def _midnight(day: date) -> Instant:
     return (day - _EPOCH).days * DAY_MS - SHANGHAI_MS
 

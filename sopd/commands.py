@@ -169,6 +169,15 @@ class RetrySetAside:
 
 
 @dataclass(frozen=True)
+class PruneRows:
+    """What an operator had pruned: the kinds of rows that were asked for, and how many went, by table."""
+
+    kinds: tuple[str, ...]
+    rows: tuple[tuple[str, int], ...]
+    who: str
+
+
+@dataclass(frozen=True)
 class CreateToken:
     """Make a bearer token of the HTTP API with these scopes."""
 
@@ -212,6 +221,7 @@ Command = (
     | RetryPushes
     | ReplayInbox
     | RetrySetAside
+    | PruneRows
     | CreateToken
     | RevokeToken
     | ImportAudience

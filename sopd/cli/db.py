@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sopd.cli import output
 from sopd.cli.asking import agree
 from sopd.cli.desk import Desk
+from sopd.cli.instants import MOMENT, instant
 from sopd.cli.output import Column, say
-from sopd.cli.verbs import noun, output_options, pass_desk, yes_option
+from sopd.cli.states import PRUNED
+from sopd.cli.verbs import chosen, noun, output_options, pass_desk, person_option, yes_option
 
 db = noun("db", "The database: SQLite or PostgreSQL, as store.url says.")
 
@@ -150,3 +153,35 @@ def retry(desk: Desk) -> None:
         say(desk, "nothing is set aside")
     for kind, number in sorted(due.items()):
         say(desk, "{kind}: {number} to be tried again", kind=kind, number=number)
+
+
+@db.verb(
+    "prune",
+    """
+    sopd db prune --dry-run
+    sopd db prune --yes
+    sopd db prune --only inbox --only signals --older-than 90d
+    """,
+)
+@click.option(
+    "--only", "kinds", multiple=True, type=chosen(PRUNED), help="Only rows of this kind (repeatable). Default: all."
+)
+@click.option(
+    "--older-than",
+    type=MOMENT,
+    help="What was over before then. Default: as [retention] says. Leaves the audit alone unless --only names it.",
+)
+@click.option("--dry-run", is_flag=True, help="Only count what may go.")
+@yes_option
+@output_options
+@person_option
+@pass_desk
+def prune(desk: Desk, kinds: tuple[str, ...], older_than: Any, dry_run: bool, yes: bool) -> None:
+    """Delete what is over and old: callbacks, stories of ended runs, signals and more, as [retention] says.
+
+    In small batches beside a running daemon, which does the same once a day. What a rule or a promise still needs
+    stays, and all sums stay as they are. SQLite keeps the file's size and uses the room again.
+    """
+    from sopd.cli import pruning
+
+    pruning.prune(desk, kinds, instant(older_than, desk.zone, desk.store.now()), dry_run, yes)

@@ -26,6 +26,12 @@ SENTENCES: dict[str, str] = {
     "{file}: schema {schema}, {rows} rows, {size} bytes": "{file}:结构版本 {schema},{rows} 行,{size} 字节",
     "{place}: schema {schema}, {rows} rows from {file}": "{place}:结构版本 {schema},已从 {file} 恢复 {rows} 行",
     "Replace everything in {place} by {file}?": "用 {file} 替换 {place} 中的全部数据?",
+    "the settings keep all of it for ever; --older-than says otherwise":
+        "按设置全部永久保留;如需清理请用 --older-than 指定",
+    "{kind}: rows of {table}: {rows}": "{kind}:{table} 表 {rows} 行",
+    "Delete {rows} rows for good?": "永久删除 {rows} 行?",
+    "pruning": "正在清理",
+    "rows of {table} deleted: {rows}": "已从 {table} 表删除 {rows} 行",
     "nothing is set aside": "没有被搁置的记录",
     "{kind}: {number} to be tried again": "{kind}:{number} 条将重新处理",
     # events, audiences, tokens

@@ -14,3 +14,6 @@ DISPATCH = (
     "rereading", "cancelled", "needs_operator", "handing", "unsure", "handed",
 )  # fmt: skip
 INBOX = ("new", "done", "set_aside")
+PRUNED = (
+    "inbox", "acts", "jobs", "runs", "tasks", "slots", "places", "signals", "refusals", "claims", "audit"
+)  # fmt: skip

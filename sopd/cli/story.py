@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from sopd.handlers.app import Programs
     from sopd.store import Transaction
 
-TO_COME, NEVER_CAME, PARKED = "to come", "never came", "parked"
+TO_COME, NEVER_CAME, PARKED, PRUNED = "to come", "never came", "parked", "pruned"
 AHEAD = (TO_COME, PARKED)
 TASK_ENDS = ("task cancelled", "task failed", "task needs_operator")
 
 
 @dataclass(frozen=True)
 class StepLine:
-    """One step of the run. `state` is its push's, else `to come`, `never came`, or `parked` (due while paused).
+    """One step of the run. `state` is its push's, else `to come`, `never came`, `parked` (while paused), or `pruned`.
 
     due_at: when it fell or falls due; None while a step before it has to settle first. may_send_at: when it may go out
     at the earliest, where that is later. Of a push that is not settled: waits_until, when planning looks again; task_at
@@ -183,8 +183,10 @@ def _left(journal: Sequence[Entry], pushes: Iterable[PushRow]) -> dict[int, Inst
 def _tasks(tx: Transaction, ids: Sequence[int]) -> dict[int, TaskRow]:
     """These tasks, and those they were re-issued for."""
     found = views_sending.tasks_by_id(tx, ids)
-    while earlier := [t.reissue_of for t in found.values() if t.reissue_of is not None and t.reissue_of not in found]:
-        found |= views_sending.tasks_by_id(tx, earlier)
+    asked = set(ids)  # an earlier one may have been pruned
+    while earlier := {t.reissue_of for t in found.values() if t.reissue_of is not None} - asked:
+        asked |= earlier
+        found |= views_sending.tasks_by_id(tx, sorted(earlier))
     return found
 
 
@@ -204,6 +206,8 @@ def _steps(
         if step.index == following and run.due_at is not None:
             due_at = run.due_at
         state = NEVER_CAME if run.closed_at is not None else TO_COME
+        if run.pruned_at is not None:
+            state = PRUNED
         if state == TO_COME and step.index == following and run.parked_at is not None:
             state = PARKED
         may_send = None if due_at is None else _may_send(program, step.index, due_at)

@@ -71,6 +71,7 @@ def _facts(page: Page, told: Story) -> list[tuple[str, str | Text | None]]:
         ("anchor_at", anchor if anchor != entered else None),
         ("chain", joined([" → ".join(told.chain), words.say("hop {hop}", hop=run.hop)]) if told.chain else None),
         ("closed_at", _end(page, told)),
+        ("pruned_at", page.at(run.pruned_at) if run.pruned_at is not None else None),
         ("push", joined([_open_push(page, told, line) for line in told.steps if line.is_open], "; ") or None),
         ("next_step", _next(page, told)),
         ("early_end", joined([describing.rule(early["when"]), describing.end(early)]) if early else None),

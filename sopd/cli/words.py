@@ -40,6 +40,7 @@ HEADINGS: dict[str, str] = {
     "ref": "外部编号", "scopes": "权限", "revoked_at": "吊销时间", "customers": "客户数", "imported_at": "导入时间",
     "audience": "人群包", "audiences": "人群包", "joined": "加入", "left": "移出", "stayed": "保留",
     "changed": "有变化", "crm_id": "CRM编号",
+    "kept_since": "保留起始", "pruned_at": "清理时间", "table": "数据表", "rows": "行数",
     "phone": "手机号", "last_talk_at": "最近会话", "signal": "信号", "properties": "属性值",
 }  # fmt: skip
 
@@ -53,6 +54,7 @@ STATES: dict[str, str] = {
     "due": "已到期", "waiting": "等待中", "planned": "已排期", "requested": "待成员确认", "confirmed": "成员已确认",
     "sent": "已发送", "failed": "失败", "skipped": "已跳过", "expired": "已过期", "cancelled": "已取消",
     "to come": "未到期", "never came": "未执行", "parked": "暂停搁置",
+    "pruned": "已清理",
     # a task
     "sending": "下发中", "settled": "已完结", "uncertain": "待核实", "stopping": "停止中", "cancelling": "撤回中",
     "rereading": "结果核对中", "needs_operator": "需人工处理",

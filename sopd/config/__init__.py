@@ -15,6 +15,7 @@ from sopd.config.settings import (
     Log,
     Quota,
     Reconcile,
+    Retention,
     Settings,
     Store,
     Web,
@@ -24,6 +25,6 @@ from sopd.config.settings import (
 )
 
 __all__ = [
-    "Broker", "Company", "Engine", "Health", "Limits", "Log", "Quota", "Reconcile", "Settings", "Store", "Web", "Wecom",
-    "all_settings", "find_file", "load", "variable_of",
+    "Broker", "Company", "Engine", "Health", "Limits", "Log", "Quota", "Reconcile", "Retention", "Settings", "Store",
+    "Web", "Wecom", "all_settings", "find_file", "load", "variable_of",
 ]

@@ -134,6 +134,20 @@ class Reconcile:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days what is over is kept; 0: for ever. Pruned once a day, and by `sopd db prune`."""
+
+    at: dt.time = setting(kinds.clock_time(), "04:30")
+    inbox_days: int = setting(kinds.number(0, 36_500), 30)
+    acts_days: int = setting(kinds.number(0, 36_500), 90)
+    jobs_days: int = setting(kinds.number(0, 36_500), 90)
+    runs_days: int = setting(kinds.number(0, 36_500), 730)
+    signals_days: int = setting(kinds.number(0, 36_500), 730)
+    refusals_days: int = setting(kinds.number(0, 36_500), 730)
+    audit_days: int = setting(kinds.number(0, 36_500), 1825)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """How the work is paced."""
 
@@ -163,6 +177,7 @@ class Settings:
     quota: Quota = field(default_factory=Quota)
     limits: Limits = field(default_factory=Limits)
     reconcile: Reconcile = field(default_factory=Reconcile)
+    retention: Retention = field(default_factory=Retention)
     engine: Engine = field(default_factory=Engine)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
@@ -213,7 +228,8 @@ def _shown(value: object, kind: Kind) -> str:
 SECTIONS: Mapping[str, type] = MappingProxyType(
     {
         "company": Company, "wecom": Wecom, "store": Store, "broker": Broker, "web": Web, "health": Health,
-        "quota": Quota, "limits": Limits, "reconcile": Reconcile, "engine": Engine, "log": Log,
+        "quota": Quota, "limits": Limits, "reconcile": Reconcile, "retention": Retention, "engine": Engine,
+        "log": Log,
     }
 )
 

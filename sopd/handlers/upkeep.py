@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopd.handlers import outside_sends
+from sopd.handlers import outside_sends, pruning
 from sopd.handlers.app import App
 from sopd.store import Transaction
 from sopd.store.counters import fold_counters
@@ -21,8 +21,12 @@ def fold(app: App) -> int:
 
 def ensure_jobs(app: App) -> None:
     """Make sure that the recurring jobs exist, due at once on a new database: the daily full read (SPEC 15.1), and the
-    reading of mass sends that others made, if it is wanted (D9)."""
+    reading of mass sends that others made, if it is wanted (D9). Pruning waits for its hour."""
     with app.store.transaction() as tx:
+        if pruning.is_wanted(app.settings.retention):
+            pruning.schedule(tx, app)
+        else:
+            jobs.end(tx, pruning.KIND, "", "not wanted by the settings")
         _ensure_outside_sends(tx, bool(app.settings.quota.own_sends_every_minutes))
         if tx.one("select 1 from job where kind = 'reconcile' and ended_at is null") is None:
             tx.insert(Job, [{"kind": "reconcile", "key": "", "started_at": tx.now, "act_at": tx.now}])

@@ -15,6 +15,7 @@ from sopd.cli import states, words
 from sopd.cli.output import Column
 from sopd.cli.sentences import SENTENCES
 from sopd.cli.words import HEADINGS, STATES, Words
+from sopd.handlers import pruning
 
 SAYERS = {"say", "note", "agree", "section", "with_progress", "_with_step"}
 FOLDER = Path(sopd.cli.__file__).parent
@@ -103,3 +104,7 @@ def test_chinese_terms_are_those_of_the_specification() -> None:
         "客户SOP", "推送配置", "推送", "执行", "任务"
     )  # fmt: skip
     assert (STATES["early_end"], STATES["normal_end"], STATES["manual_end"]) == ("提前结束", "正常结束", "手动结束")
+
+
+def test_kinds_of_rows_in_options_are_those_that_pruning_knows() -> None:
+    assert states.PRUNED == pruning.KINDS

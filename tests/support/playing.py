@@ -198,8 +198,10 @@ class Interrupted(Rig):
         return super()._deliver(query, body) if self.is_up else 0
 
 
-def play(history: History, store: Store, faults: Faults | None = None) -> Interrupted:
-    """The rig after the whole history; `store` has its schema and no rows."""
+def play(
+    history: History, store: Store, faults: Faults | None = None, *, until: int | None = None
+) -> Interrupted:
+    """The rig after the whole history, or as it was at `until`; `store` has its schema and no rows."""
     world = World(1, SandboxConfig(quota=history.quota), now=history.start)
     for member in history.members:
         world.hire(member)
@@ -215,5 +217,5 @@ def play(history: History, store: Store, faults: Faults | None = None) -> Interr
         key = sops.apply(rig.app, ApplySop(f"{nth}.yaml", text, WHO)).key
         if key not in history.later:
             sops.start(rig.app, StartSop(key, WHO))
-    rig.run_until(history.until)
+    rig.run_until(history.until if until is None else until)
     return rig

@@ -161,6 +161,7 @@ create table enrollment (
     closed_at integer,
     reason text,
     ended_by text,
+    pruned_at integer,
     rev integer not null
 ) strict;
 create unique index enrollment_one_open on enrollment (sop_id, subject_id) where closed_at is null;
@@ -308,6 +309,7 @@ create table claim (
     step_id text not null,
     customer_id integer not null,
     push_id integer not null,
+    sent_by integer,
     primary key (sop_id, step_id, customer_id)
 ) strict;
 create index claim_push_id on claim (push_id);

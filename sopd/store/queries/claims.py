@@ -40,15 +40,16 @@ class Claim(NamedTuple):
 
 
 def held(tx: Transaction, keys: Iterable[Key]) -> dict[Key, Claim]:
-    """The claims that exist for these keys, taken over or not."""
+    """The claims that exist for these keys, taken over or not. One whose push was pruned was sent."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
     given = tx.table({"sop_id": "bigint", "step_id": "text", "customer_id": "bigint"}, wanted)
     rows = tx.rows(
-        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, p.state, p.member_id"
+        "select c.sop_id, c.step_id, c.customer_id, c.push_id, m.userid, coalesce(p.state, 'sent'), m.id"
         f" from {given.sql} g join claim c on c.sop_id = g.sop_id and c.step_id = g.step_id"
-        " and c.customer_id = g.customer_id join push p on p.id = c.push_id join member m on m.id = p.member_id",
+        " and c.customer_id = g.customer_id left join push p on p.id = c.push_id"
+        " join member m on m.id = coalesce(p.member_id, c.sent_by)",
         given.params,
     )
     return {(row[0], row[1], row[2]): Claim(*row[3:]) for row in rows}
@@ -60,5 +61,5 @@ def take(tx: Transaction, rows: Sequence[tuple[int, str, int, int]]) -> None:
         {"sop_id": sop, "step_id": step, "customer_id": customer, "push_id": push}
         for sop, step, customer, push in sorted(rows)
     ]
-    conflict = "(sop_id, step_id, customer_id) do update set push_id = excluded.push_id"
+    conflict = "(sop_id, step_id, customer_id) do update set push_id = excluded.push_id, sent_by = null"
     tx.insert(ClaimRow, made, returning=(), on_conflict=conflict)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from sopd.store.counters import read_counters
 from sopd.store.transaction import Transaction
 
 
@@ -146,29 +147,57 @@ def states_of_runs(tx: Transaction, sop_id: int, version_id: int | None = None) 
     return dict(tx.rows(f"select state, count(*) from enrollment{where} group by state", where.params))
 
 
+FINAL = ("sent", "failed", "skipped", "expired", "cancelled")
+
+
 def states_of_pushes(tx: Transaction, sop_id: int) -> dict[str, dict[str, int]]:
-    """How many pushes are in each state, by step; from the rows, not from counters."""
+    """How many pushes are in each state, by step: the settled ones from counters, which outlive the rows."""
     counted: dict[str, dict[str, int]] = {}
-    rows = tx.rows("select step_id, state, count(*) from push where sop_id = ? group by step_id, state", (sop_id,))
-    for step_id, state, count in rows:
-        counted.setdefault(step_id, {})[state] = count
+    for key, n in read_counters(tx, f"sop/{sop_id}/push/").items():
+        step_id, state = key.split("/")[3:5]
+        if state in FINAL:
+            states = counted.setdefault(step_id, {})
+            states[state] = states.get(state, 0) + n
+    for step_id, state, n in _open_pushes(tx, sop_id):
+        states = counted.setdefault(step_id, {})
+        states[state] = states.get(state, 0) + n
     return counted
 
 
+OPEN_OF_SOP = (
+    "select step_id, state, count(*) from push where sop_id = ? and settled_at is null group by step_id, state"
+)
+
+
+def _open_pushes(tx: Transaction, sop_id: int) -> list[tuple[str, str, int]]:
+    """Unsettled pushes, and those of tasks that need an operator, which are settled for order alone (D20)."""
+    doubted = tx.rows(
+        "select p.step_id, p.state, count(*) from dispatch d join push p on p.dispatch_id = d.id"
+        " where d.sop_id = ? and d.state = 'needs_operator' and p.settled_at is not null"
+        f" and p.state not in {FINAL} group by p.step_id, p.state",
+        (sop_id,),
+    )
+    return [*tx.rows(OPEN_OF_SOP, (sop_id,)), *doubted]
+
+
 class Refused(NamedTuple):
-    """How many were refused entry for one reason."""
+    """How many were refused entry for one reason; who is counted in pruned rows alone has left no instants."""
 
     reason: str
     count: int
-    first_at: int
-    last_at: int
+    first_at: int | None
+    last_at: int | None
 
 
 def refusals_of(tx: Transaction, sop_id: int) -> list[Refused]:
-    """Why people were not let into a SOP, the most frequent reason first."""
+    """Why people were not let into a SOP, the most frequent reason first; those whose rows were pruned count too."""
     rows = tx.rows(
-        "select reason, count(*), min(first_at), max(last_at) from refusal where sop_id = ?"
-        " group by reason order by count(*) desc, reason",
+        "select reason, count(*), min(first_at), max(last_at) from refusal where sop_id = ? group by reason",
         (sop_id,),
     )
-    return [Refused(*row) for row in rows]
+    found = {row[0]: Refused(*row) for row in rows}
+    prefix = f"sop/{sop_id}/pruned/"
+    for key, n in read_counters(tx, prefix).items():
+        known = found.get(reason := key.removeprefix(prefix), Refused(reason, 0, None, None))
+        found[reason] = known._replace(count=known.count + n)
+    return sorted(found.values(), key=lambda one: (-one.count, one.reason))

@@ -66,13 +66,15 @@ class RunRow(NamedTuple):
     anchor_moves_ms: int
     counts_from: int | None
     waits_reply: bool
+    pruned_at: int | None
 
 
 _RUN = (
     "select e.id, s.key, s.state, v.number, c.external_userid, c.name, m.userid, e.run_no, e.state, e.cause,"
     " e.entered_at, e.anchor_at, e.due_at, e.parked_at, e.closed_at, e.reason, e.ended_by, e.sop_id, e.version_id,"
     " e.customer_id, e.relation_id, e.member_id, e.inherited, e.chain, e.hop, e.anchor_moves_ms, e.counts_from,"
-    " e.waits_reply from enrollment e join sop s on s.id = e.sop_id join sop_version v on v.id = e.version_id"
+    " e.waits_reply, e.pruned_at from enrollment e join sop s on s.id = e.sop_id"
+    " join sop_version v on v.id = e.version_id"
     " join customer c on c.id = e.customer_id join member m on m.id = e.member_id"
 )
 

@@ -157,12 +157,16 @@ Push.add_index(Push.sop_id, name="push_parked", where=SQL("plan_at is null and s
 
 
 class Claim(Row):
-    """`once_per: customer`: who may send this step to this customer (D5)."""
+    """`once_per: customer`: who may send this step to this customer (D5).
+
+    `sent_by` is set once the push, which was sent, has been pruned: the member it went through. The claim outlives it.
+    """
 
     sop_id = BigIntegerField()
     step_id = TextField()
     customer_id = BigIntegerField()
     push_id = BigIntegerField()
+    sent_by = BigIntegerField(null=True)
 
     class Meta:
         table_name = "claim"
