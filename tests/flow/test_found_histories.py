@@ -79,6 +79,15 @@ def test_who_is_refused_by_a_draft_for_new_customers_is_the_relation_that_was_na
     check(history(care, deeds=deeds, days=2, later=("care",)), fresh())
 
 
+def test_who_has_added_a_member_one_way_is_known(fresh) -> None:
+    one = nurture("one", 'first day: 1, at: "10:00"', when="{attribute: {level: gold}}")
+    deeds = [
+        ("09-14 10:00:03", "half_add bob mei"), ("09-14 10:30:05", "attribute bob mei level=gold"),
+        ("09-14 11:00:07", "confirm_half bob mei"),
+    ]  # fmt: skip
+    check(history(one, deeds=deeds, days=3), fresh())
+
+
 def test_nobody_enters_through_a_member_who_has_no_such_contact(fresh) -> None:
     care = sop("care", 'first day: 1, at: "10:00"', "second after: 30h")
     deeds = [

@@ -60,6 +60,7 @@ class Company:
     tasks: list[Task] = field(default_factory=list)
     slots: dict[str, list[Slot]] = field(default_factory=dict)
     muted: set[str] = field(default_factory=set)
+    half_known: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
@@ -91,8 +92,8 @@ class Company:
         return self.customers.setdefault(name, Customer(name))
 
     def is_known(self, customer: str) -> bool:
-        """Whether the engine has ever heard of somebody."""
-        return any(relation.known_since for relation in self.relations_of(customer))
+        """Whether the engine has ever heard of somebody, were it by a one-way adding alone."""
+        return customer in self.half_known or any(relation.known_since for relation in self.relations_of(customer))
 
     def relation(self, member: str, customer: str) -> Relation:
         """The pair's one relation; a re-add is the same one (D24)."""

@@ -18,7 +18,7 @@ DAILY_READ = dt.timedelta(hours=3, minutes=30)
 
 def write(company: Company, relation: Relation, now: int, *, code: bool = False, ended_by: str = "") -> None:
     """Something happened between the two: a reason to read them again. Of an end the letter says whose it was."""
-    company.letters.append(Letter(relation, now, now, code, ended_by))
+    company.letters.append(Letter(relation, now, now, code, ended_by, relation.half))
 
 
 def lose_undelivered(company: Company, now: int) -> None:
@@ -36,6 +36,8 @@ def read(company: Company, now: int) -> bool:
     come = [letter for letter in company.letters if letter.arrives <= now]
     for letter in come:
         company.letters.remove(letter)
+        if letter.half:
+            company.half_known.add(letter.relation.customer)
         learn(company, letter, now, code=letter.code and now <= letter.written + CODE_LIVES)
     return bool(come)
 

@@ -68,13 +68,15 @@ class Signal:
 
 @dataclass
 class Letter:
-    """News of a relation under way. WeCom tries four times, 5 s apart; with `code` a welcome may be sent for 20 s."""
+    """News of a relation under way. WeCom tries four times, 5 s apart; with `code` a welcome may be sent for 20 s.
+    `half`: it was only one-way when this was written."""
 
     relation: Relation
     written: int
     arrives: int
     code: bool = False
     ended_by: str = ""
+    half: bool = False
 
 
 def shanghai_day(at: int) -> dt.date:
