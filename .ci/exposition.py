@@ -42,7 +42,7 @@ def _port_of(daemon: subprocess.Popen[str]) -> int:
     for line in daemon.stderr or ():
         said.append(line)
         if line.startswith("{") and json.loads(line).get("event") == "ready":
-            if found := re.search(r"(?:\"port\": |web on port )(\d+)", line):
+            if found := re.search(r"web on port (\d+)", line):
                 return int(found[1])
             break
     sys.exit(f"the daemon did not say on which port it listens:\n{''.join(said)}")

@@ -1,19 +1,22 @@
-"""`sopd init`: the first files of a new installation. Never overwrites one."""
+"""`sopd init`: the first files of a new installation, in a folder or for the whole machine."""
 
 from __future__ import annotations
 
 import importlib.resources
-import os
+import re
 from pathlib import Path
 
 import click
 
 from sopd.cli.desk import Desk
 from sopd.cli.output import say
+from sopd.cli.system import install, write_new
 from sopd.cli.verbs import Verb, pass_desk
+from sopd.errors import ConfigError
 
 SHIPPED = {"sopd.toml": 0o600, "holidays.yaml": 0o644}  # the settings hold secrets
 SOPS = "sops"
+COMPANY = re.compile(r"[a-z][a-z0-9]{0,29}")  # no dash: units take what follows the last one as the name
 
 
 @click.command(
@@ -21,42 +24,59 @@ SOPS = "sops"
     cls=Verb,
     examples="""
     sopd init
-    sopd init /etc/sopd
     cd /srv/sopd && sopd init && sopd doctor
+    sudo /opt/sopd/venv/bin/sopd init --system
+    sudo /opt/sopd/venv/bin/sopd init --system --company acme
     """,
 )
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--system", is_flag=True, help="Set up this machine: units, user, folders, settings, alert rules.")
+@click.option("--company", metavar="NAME", help="With --system: one of several companies, as in sopd@NAME.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="With --system: write below it.")
 @pass_desk
-def init(desk: Desk, folder: Path) -> None:
-    """Write a commented sopd.toml, an example SOP and an empty database into FOLDER (default: here).
+def init(desk: Desk, folder: Path | None, system: bool, company: str | None, root: Path | None) -> None:
+    """Write a commented sopd.toml, example SOPs and an empty database into FOLDER (default: here).
 
     Files that exist are left as they are, so it may be called again.
+
+    With --system, as root: put units, sysusers, tmpfiles, alert rules and examples where the machine looks for them,
+    settings into /etc/sopd. Call it again after an upgrade: settings and secrets stay, the program's files are renewed.
     """
+    if not system:
+        if company is not None or root is not None:
+            raise click.UsageError("--company and --root go with --system")
+        _init_folder(desk, folder or Path("."))
+        return
+    if folder is not None:
+        raise click.UsageError("--system has its own folders: leave FOLDER out, or use --root")
+    if company is not None and not COMPANY.fullmatch(company):
+        raise click.UsageError(f"a company is named by small letters and digits, at most 30, and {company} is not")
+    _init_system(desk, root or Path("/"), company)
+
+
+def _init_system(desk: Desk, root: Path, company: str | None) -> None:
+    try:
+        install(desk, root, company)
+    except PermissionError as error:
+        raise ConfigError(f"{error.filename} cannot be written", "call it as root: sudo ... init --system") from None
+    say(desk, "next: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
+    say(desk, "then fill in [wecom] in {file} and the files in {folder}",
+        file=root / "etc/sopd" / (company or "") / "sopd.toml",
+        folder=root / "etc/sopd" / (company or "") / "credentials")  # fmt: skip
+
+
+def _init_folder(desk: Desk, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shipped = importlib.resources.files("sopd") / "shipped"
     for name, mode in SHIPPED.items():
-        _write(desk, folder / name, (shipped / name).read_text(encoding="utf-8"), mode)
-    examples = folder / SOPS
-    examples.mkdir(exist_ok=True)
+        write_new(desk, folder / name, (shipped / name).read_text(encoding="utf-8"), mode)
     for file in sorted((shipped / SOPS).iterdir(), key=lambda each: each.name):
-        _write(desk, examples / file.name, file.read_text(encoding="utf-8"), 0o644)
+        write_new(desk, folder / SOPS / file.name, file.read_text(encoding="utf-8"), 0o644)
     if desk.config is None:
         desk.config = folder / "sopd.toml"
     _make_database(desk)
     say(desk, "next: fill in [wecom] in {file}, then `sopd doctor`; or see it all without WeCom: `sopd demo`",
         file=desk.config)  # fmt: skip
-
-
-def _write(desk: Desk, file: Path, text: str, mode: int) -> None:
-    """Write a new file, never over an old one."""
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        say(desk, "{file} exists and stays as it is", file=file)
-        return
-    with os.fdopen(handle, "w", encoding="utf-8") as made:
-        made.write(text)
-    say(desk, "{file} written", file=file)
 
 
 def _make_database(desk: Desk) -> None:

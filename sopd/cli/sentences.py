@@ -16,6 +16,11 @@ SENTENCES: dict[str, str] = {
     # init, db
     "{file} written": "已写入 {file}",
     "{file} exists and stays as it is": "{file} 已存在,保持不变",
+    "{file} is up to date": "{file} 已是当前版本",
+    "next: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload":
+        "下一步:systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload",
+    "then fill in [wecom] in {file} and the files in {folder}":
+        "然后填写 {file} 中的 [wecom] 和 {folder} 下的各文件",
     "{place} is ready": "{place} 已就绪",
     "{place} is at the newest schema already": "{place} 已是最新结构",
     "next: fill in [wecom] in {file}, then `sopd doctor`; or see it all without WeCom: `sopd demo`":

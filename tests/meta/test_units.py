@@ -19,7 +19,7 @@ UNITS = ROOT / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 INSTALL = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 HIDDEN = [f"{section}_{item.name}" for section, item in all_settings() if item.metadata["kind"].hides]
-WEB_SECONDS, CALL_SECONDS = 10, 20
+CALL_SECONDS = 20
 ITS_OWN = {"Description", "After", "Environment", "ExecStart", "WorkingDirectory", "StateDirectory", "LoadCredential"}
 COMPANY_WALLS = {"TemporaryFileSystem", "BindReadOnlyPaths", "BindPaths"}
 
@@ -50,7 +50,7 @@ def started_by(settings: Unit) -> list[str]:
     """What ExecStart calls, with the unit's own variables put in."""
     variables = dict(value.split("=", 1) for value in settings["Environment"])
     (line,) = settings["ExecStart"]
-    return [re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], word) for word in line.split()]
+    return re.sub(r"\$(\w+)", lambda found: variables[found[1]], line).split()
 
 
 def seconds(value: str) -> int:
@@ -76,7 +76,7 @@ def test_unit_hands_over_every_secret_that_settings_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
 def test_unit_waits_longer_than_running_work_takes_to_stop(path: Path) -> None:
-    assert seconds(unit(path)["TimeoutStopSec"][0]) > Settings().engine.stop_within_seconds + WEB_SECONDS + CALL_SECONDS
+    assert seconds(unit(path)["TimeoutStopSec"][0]) > Settings().engine.stop_within_seconds + CALL_SECONDS
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
@@ -104,17 +104,23 @@ def test_target_starts_and_stops_every_unit(path: Path) -> None:
     assert unit(UNITS / "sopd.target")["WantedBy"] == ["multi-user.target"]
 
 
-def test_company_gets_the_same_as_the_only_one_but_folders_of_its_own() -> None:
-    one, several = unit(UNITS / "sopd.service"), unit(UNITS / "sopd@.service")
+@pytest.mark.parametrize(
+    ("only", "companies", "company"),
+    [("sopd.service", "sopd@.service", "%i"), ("sopd-worker@.service", "sopd-worker-company@.service", "%j")],
+)
+def test_company_gets_the_same_as_the_only_one_but_folders_of_its_own(only: str, companies: str, company: str) -> None:
+    one, several = unit(UNITS / only), unit(UNITS / companies)
     folders = ("/etc/sopd", "/var/lib/sopd")
 
-    for name in ITS_OWN - {"Description"}:
-        moved = [re.sub(r"(/etc/sopd|/var/lib/sopd|^sopd$)", r"\1/%i", value) for value in one[name]]
-        if name != "ExecStart":
-            assert several[name] == moved
+    def moved(value: str) -> str:
+        value = re.sub(r"(/etc/sopd|/var/lib/sopd|^sopd$)", rf"\1/{company}", value)
+        return value.replace("sopd.service", f"sopd@{company}.service")
+
     assert several["ExecStart"] == one["ExecStart"]
+    for name in ITS_OWN - {"Description", "ExecStart"}:
+        assert several[name] == [moved(value) for value in one[name]]
     assert several["TemporaryFileSystem"] == [" ".join(f"{folder}:ro" for folder in folders)]
-    assert several["BindReadOnlyPaths"] + several["BindPaths"] == [f"{folder}/%i" for folder in folders]
+    assert several["BindReadOnlyPaths"] + several["BindPaths"] == [f"{folder}/{company}" for folder in folders]
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
@@ -125,13 +131,22 @@ def test_user_and_folders_are_those_that_sysusers_and_tmpfiles_make(path: Path) 
 
     assert settings["User"] == settings["Group"] == [user[1]]
     assert made["/var/lib/sopd"] == [settings["StateDirectoryMode"][0], user[1], user[1]]
-    if "@" not in path.name or "%i" not in settings["StateDirectory"][0]:
+    if settings["StateDirectory"] == [user[1]]:
         sources = [value.partition(":")[2] for value in settings["LoadCredential"]]
         assert all(made[source] == ["0640", "root", user[1]] for source in sources)
 
 
 def test_install_page_tells_of_every_file_and_folder_that_units_name() -> None:
-    told = [*(path.name.replace("@.", "@") for path in SERVICES), "sopd.target", "/var/lib/sopd", "/etc/sopd"]
-    told += [started_by(unit(UNITS / "sopd.service"))[0], *HIDDEN]
+    told = ["sopd.target", "sopd@", "sopd-worker@", "sopd-worker-acme@", "/var/lib/sopd", "/etc/sopd", *HIDDEN]
+    told += {started_by(unit(path))[0] for path in SERVICES}
 
-    assert [name for name in told if name.removesuffix("service") not in INSTALL] == []
+    assert [name for name in told if name not in INSTALL] == []
+
+
+def test_options_that_the_install_page_puts_into_drop_ins_are_those_that_run_takes() -> None:
+    said = re.findall(r'RUN_OPTIONS=([^"\n]+)', INSTALL)
+    command = root.get_command(click.Context(root), "run")
+
+    assert said and command is not None
+    for options in said:
+        command.make_context("run", options.split())

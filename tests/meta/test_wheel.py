@@ -1,4 +1,4 @@
-"""The wheel is enough: installed into a clean environment, without the checkout, it makes a site and runs the demo.
+"""The wheel is enough: in a clean environment, without the checkout, it sets up a machine and runs the demo.
 
 What it depends on comes from the environment of the tests, through a path file, so that nothing is fetched; sopd itself
 can come from the wheel alone, for an editable install is not seen through such a file.
@@ -76,3 +76,13 @@ def test_init_and_a_small_demo_run_from_the_wheel(clean: Path, tmp_path: Path) -
     assert {"sopd.toml", "sopd.db", "sops"} <= {path.name for path in (tmp_path / "site").iterdir()}
     assert "sopd.toml written" in written
     assert played.stdout
+
+
+def test_a_machine_is_set_up_from_the_wheel(clean: Path, tmp_path: Path) -> None:
+    call(clean / "sopd", "init", "--system", "--root", "machine", "--company", "acme", folder=tmp_path)
+
+    for name in ("sopd.service", "sopd@.service", "sopd-worker@.service", "sopd-worker-acme@.service"):
+        unit = (tmp_path / "machine/etc/systemd/system" / name).read_text(encoding="utf-8")
+        assert f"ExecStart={clean}/sopd " in unit
+    for name in ("sops/winback.yaml", "prometheus/sopd.rules.yml", "grafana/sopd.json"):
+        assert (tmp_path / "machine/usr/local/share/sopd" / name).stat().st_size > 0
