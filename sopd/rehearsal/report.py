@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -10,14 +10,13 @@ from rich.table import Table
 
 from machines.calendar import DAY_MS, local_datetime
 from machines.enrollment import ENDS
+from machines.push import is_settled
 from sopd.rehearsal.accounts import Verdict
 from sopd.rehearsal.scene import Scene
 from sopd.store.queries import account as queries
 
 MOST_DIFFERENCES = 20
-PUSH_STATES = (
-    "due", "waiting", "planned", "requested", "confirmed", "sent", "skipped", "expired", "cancelled", "failed",
-)  # fmt: skip
+PUSH_STATES = ("open", "sent", "skipped", "expired", "cancelled", "failed")
 RUN_STATES = ("inside", *ENDS)
 FAULT_WORDS = {
     "errcode": "an error code",
@@ -32,7 +31,7 @@ class Outcome:
     """Everything the report says, read once when the clock has stopped."""
 
     enrollments: Mapping[str, Mapping[str, int]]
-    steps: Mapping[str, Mapping[str, int]]
+    steps: Mapping[str, Mapping[str, Mapping[str, int]]]
     reasons: Mapping[str, int]
     census: Mapping[str, int]
     faults: Mapping[str, int]
@@ -60,7 +59,7 @@ def progress_line(scene: Scene, zone: str) -> str:
 def gather(scene: Scene, verdict: Verdict, seconds: float, kills: int = 0) -> Outcome:
     """Read everything the report needs."""
     enrollments: dict[str, dict[str, int]] = {}
-    steps: dict[str, dict[str, int]] = {}
+    steps: dict[str, dict[str, dict[str, int]]] = {}
     reasons: dict[str, int] = {}
     with scene.store.reading() as tx:
         for sop, state, count in queries.by_sop(tx):
@@ -68,9 +67,10 @@ def gather(scene: Scene, verdict: Verdict, seconds: float, kills: int = 0) -> Ou
             of_sop = enrollments.setdefault(sop, {})
             of_sop[stands] = of_sop.get(stands, 0) + count
         for sop, step, state, reason, count in queries.by_step(tx):
-            counts = steps.setdefault(f"{sop}/{step}", {})
-            counts[state] = counts.get(state, 0) + count
-            if state != "sent":
+            counts = steps.setdefault(sop, {}).setdefault(step, {})
+            stands = state if is_settled(state) else "open"
+            counts[stands] = counts.get(stands, 0) + count
+            if stands not in ("open", "sent"):
                 words = f"{state}: {reason}" if reason else state
                 reasons[words] = reasons.get(words, 0) + count
     gateway = scene.sandbox.stage.gateway
@@ -93,8 +93,8 @@ def show(outcome: Outcome, console: Console) -> None:
     """The report, for people."""
     console.print()
     for title, table in (
-        ("Steps", _counts_table("step", outcome.steps, PUSH_STATES)),
-        ("How enrollments stand", _counts_table("SOP", outcome.enrollments, RUN_STATES)),
+        ("Steps", _steps_table(outcome.steps)),
+        ("How enrollments stand", _counts_table("SOP", list(outcome.enrollments.items()), RUN_STATES)),
         ("Why a push was not sent", _pairs_table("reason", outcome.reasons)),
     ):
         console.print(f"[bold]{title}[/]")  # not the table's own title, which is folded to the table's width
@@ -127,15 +127,24 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
     console.print(f"{outcome.seconds:.0f} seconds.")
 
 
-def _counts_table(head: str, rows: Mapping[str, Mapping[str, int]], order: tuple[str, ...]) -> Table:
+def _steps_table(steps: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Table:
+    """The steps of each SOP below its name: two columns of names would not fit beside the counts."""
+    rows: list[tuple[str, Mapping[str, int]]] = []
+    for sop, of_sop in steps.items():
+        rows.append((f"[bold]{sop}[/]", {}))
+        rows += [(f"  {step}", counts) for step, counts in of_sop.items()]
+    return _counts_table("SOP, step", rows, PUSH_STATES)
+
+
+def _counts_table(head: str, rows: Sequence[tuple[str, Mapping[str, int]]], order: tuple[str, ...]) -> Table:
     """One row per name, one column per state that occurs, in this order; unknown ones last."""
-    found = {state for counts in rows.values() for state in counts}
+    found = {state for _, counts in rows for state in counts}
     states = [*(state for state in order if state in found), *sorted(found - set(order))]
     table = Table()
     table.add_column(head)
     for state in states:
         table.add_column(state.replace("_", " "), justify="right")
-    for name, counts in rows.items():
+    for name, counts in rows:
         table.add_row(name, *(str(counts.get(state, "")) for state in states))
     return table
 
