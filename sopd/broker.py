@@ -33,6 +33,9 @@ PENDING_MS = 5_000
 # After a failure Redis is left alone for a moment: work that rings must not wait for its time-outs each time.
 DEAF_SECONDS = 1.0
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
+# A ring asks Redis first whether one is pending. Whoever rings has a callback or a person waiting: a Redis that hangs
+# may cost them this much, and then nothing for a while.
+RING_SECONDS = 0.5
 POLL_MS = 200  # how often idle workers ask Redis; the in-memory broker needs no polling
 NAMESPACE = "sopd"
 
@@ -146,13 +149,8 @@ def open_broker(
         pending = _PendingHere(monotonic)
         broker = StubBroker(middleware=[_Answering(pending), *middleware])
     else:
-        client = redis.Redis.from_url(
-            settings.url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),
-        )
-        pending = _PendingInRedis(client)
+        client = _client(settings.url, CONNECT_SECONDS, ANSWER_SECONDS)
+        pending = _PendingInRedis(_client(settings.url, RING_SECONDS, RING_SECONDS))
         # A worker that died gives its messages back after the heartbeat; maintenance is drawn by lot per command.
         broker = RedisBroker(
             client=client, middleware=[_Answering(pending), *middleware], namespace=NAMESPACE,
@@ -161,6 +159,13 @@ def open_broker(
     for queue in QUEUES:
         broker.declare_queue(queue)
     return broker, Doorbell(broker, pending, monotonic)
+
+
+def _client(url: str, connect_seconds: float, answer_seconds: float) -> redis.Redis:
+    """One more try, because the first command after a restart of Redis meets a connection that is gone."""
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=connect_seconds, socket_timeout=answer_seconds, retry=Retry(NoBackoff(), 1)
+    )
 
 
 def start_workers(broker: dramatiq.Broker, threads: int) -> Worker:

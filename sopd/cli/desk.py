@@ -75,10 +75,15 @@ class Desk:
 
     @cached_property
     def app(self) -> App:
-        """What handlers are given. Its wake-ups go nowhere: a running daemon sees the work at its next tick."""
+        """What handlers are given. Its wake-ups reach workers through Redis; without it a daemon's next tick sees work.
+
+        That Redis is away is nothing to the command: what it did is in the database.
+        """
         from sopd import bootstrap
 
-        return bootstrap.build_app(self.settings, self.store)
+        if self.settings.broker.in_memory:
+            return bootstrap.build_app(self.settings, self.store)
+        return bootstrap.build(self.settings, self.store).app
 
     @cached_property
     def programs(self) -> Programs:
