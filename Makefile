@@ -4,6 +4,7 @@ JOBS   ?= 2
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+BENCH  := .venv-bench
 ARGS   ?=
 
 .DEFAULT_GOAL := help
@@ -43,11 +44,20 @@ wheel: venv  ## build the wheel into dist/
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 	@ls dist/sopd-*.whl
 
-bench: venv  ## measure throughput beside hand-written SQL, both databases
-	@$(PY) -m tests.bench $(ARGS)
+bench: $(BENCH)/.installed  ## measure speed beside SQL by hand and other engines (ARGS="--quick", "--write-docs")
+	@$(BENCH)/bin/python -m tests.bench $(ARGS)
+
+# An environment of its own: Celery insists on another python-dateutil than the one that is pinned.
+$(BENCH)/.installed: requirements.lock setup.cfg
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@grep -v '^python-dateutil==' requirements.lock > $(BENCH)/constraints
+	@echo "installing sopd and what is measured beside it into $(BENCH) ..."
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(BENCH)/constraints \
+		--editable '.[test,fast,bench]'
+	@touch $@
 
 nightly: venv  ## run the long searches that `make test` leaves out
 	@$(PY) -m pytest -q -m nightly $(ARGS)
 
 clean:  ## remove .venv and everything generated
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -1,4 +1,6 @@
-"""`make bench`: how fast the engine is beside hand-written SQL, and what waiting costs. Prints a table, writes JSON.
+"""`make bench`: how fast the engine is beside hand-written SQL and beside others, and what waiting costs.
+
+Prints the tables and writes JSON; `--write-docs` puts both, with a plot, into docs/.
 
 It asserts nothing about times: machines differ, and so do hours. Compare ratios, and figures of one run.
 """
@@ -7,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,14 +21,16 @@ from typing import Any
 
 import structlog
 
-from tests.bench import crowd, door, profiling, throughput
-from tests.bench.places import Place, places
+from tests.bench import crowd, door, profiling, report, tables, throughput
+from tests.bench.places import DURABLE, Place, places
+from tests.bench.rivals import match
 from tests.bench.standing import Sizes, Standing
+from tests.support.servers import running_postgres, running_valkey
 
 KINDS = ("sqlite", "postgres")
 CONTESTS = tuple(dict.fromkeys(contest.name for contest in throughput.CONTESTS))
 STANDING = ("due", "idle", "start")
-ALL = (*CONTESTS, "crowd", *STANDING, "callbacks", "help")
+ALL = (*CONTESTS, "crowd", *STANDING, "callbacks", "help", "rivals")
 QUICK = Sizes(waiting=(1_000, 10_000), due=2_000, rounds=1, backlog=10_000, watch_s=5.0)
 HELP_ROUNDS = 7
 
@@ -51,10 +53,13 @@ def main() -> None:
         for result in _measure(asked, grounds, Path(folder)):
             results.append(asdict(result))
             print(_line(results[-1]), flush=True)
-    if asked.json:
-        about = {"machine": _machine(), "quick": asked.quick, "results": results}
-        asked.json.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        print(f"written to {asked.json}")
+    found = report.of_run(results, quick=asked.quick)
+    print(f"\n{tables.rendered(found)}")
+    asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {asked.json}")
+    if asked.write_docs:
+        report.write(found)
+        print(f"written to {report.DOCS / 'performance.md'}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,11 +70,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--rounds", type=int, default=5, help="of each contest; the median counts")
     parser.add_argument("--count", type=int, default=20_000, help="subjects a turn")
+    parser.add_argument("--write-docs", action="store_true", help="put what was measured into docs/performance.*")
     parser.add_argument("--profile", action="store_true", help="show where the engine's time goes in the contests")
     return parser.parse_args()
 
 
 def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path) -> Iterator[Any]:
+    yield from _contests(asked, grounds)
+    wanted = frozenset(asked.only) & set(STANDING)
+    for place in grounds if wanted else ():
+        yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()
+    for place in grounds if "callbacks" in asked.only else ():
+        yield from door.measure(place, door.QUICK if asked.quick else door.Sizes(), folder)
+    if "help" in asked.only:
+        yield _help_time()
+    if "rivals" in asked.only:
+        yield from _rivals(match.QUICK if asked.quick else match.Sizes(), folder)
+
+
+def _contests(asked: argparse.Namespace, grounds: tuple[Place, ...]) -> Iterator[Any]:
     waiting, count, rounds = (2_000, 1_000, 1) if asked.quick else (100_000, asked.count, asked.rounds)
     for place in grounds:
         for contest in throughput.CONTESTS:
@@ -81,13 +100,16 @@ def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path
                 yield throughput.run(place, contest, waiting=waiting, count=count, rounds=rounds)
     for place in grounds if "crowd" in asked.only else ():
         yield crowd.measure(place, count=count, rounds=rounds)
-    wanted = frozenset(asked.only) & set(STANDING)
-    for place in grounds if wanted else ():
-        yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()
-    for place in grounds if "callbacks" in asked.only else ():
-        yield from door.measure(place, door.QUICK if asked.quick else door.Sizes(), folder)
-    if "help" in asked.only:
-        yield _help_time()
+
+
+def _rivals(sizes: match.Sizes, folder: Path) -> Iterator[match.Match]:
+    present = match.installed()
+    for name in match.RIVALS:
+        if name not in present:
+            print(f"rivals  {name} is not installed: `pip install .[bench]`")
+    with running_postgres(DURABLE) as postgres, running_valkey() as valkey:
+        for name in present:
+            yield match.measure(name, postgres, valkey, folder, sizes)
 
 
 def _help_time() -> HelpTime:
@@ -100,22 +122,17 @@ def _help_time() -> HelpTime:
 
 
 def _line(result: dict[str, Any]) -> str:
-    """One row of the table; figures that differ by kind carry their own names."""
-    parts = [f"{result['name']:<6}", f"{result.get('database', ''):<9}"]
+    """What one measure found, as it goes on; figures that differ by kind carry their own names."""
+    parts = [f"{result['name']:<9}", f"{result.get('database', ''):<9}"]
     for key, value in result.items():
-        if key not in ("name", "database"):
+        if key in ("name", "database", "setup"):
+            continue
+        if isinstance(value, str):
+            parts.append(value)
+        else:
             shown = f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:,.2f}"
             parts.append(f"{key.replace('_', ' ')} {shown:>9}")
     return "  ".join(parts)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "load_1min": os.getloadavg()[0],
-    }
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ class CountedDaemon:
     def __init__(self, folder: Path, url: str) -> None:
         self._tally = folder / "tally.json"
         self._log = folder / "daemon.log"
-        self.port = _free_port()
+        self.port = free_port()
         self._pause = threading.Event()
         settings = folder / "sopd.toml"
-        settings.write_text(_settings(url, self.port), encoding="utf-8")
+        settings.write_text(settings_of(url, self.port), encoding="utf-8")
         self._begun = time.perf_counter()
         command = [sys.executable, "-m", "tests.bench.counted_daemon", str(settings), str(self._tally)]
         with self._log.open("wb") as log:
@@ -100,7 +100,8 @@ def daemon_on(store: Store, url: str, folder: Path) -> Iterator[CountedDaemon]:
         store.close()
 
 
-def _settings(url: str, port: int) -> str:
+def settings_of(url: str, port: int, *, broker: str = "") -> str:
+    """The settings of a daemon that reaches no WeCom; without a broker it has its own in memory."""
     return f"""
 [wecom]
 corp_id = "{CORP}"
@@ -113,6 +114,9 @@ api_base = "http://127.0.0.1:9"
 [store]
 url = "{url}"
 
+[broker]
+url = "{broker or "memory://"}"
+
 [web]
 port = {port}
 
@@ -121,7 +125,8 @@ level = "warning"
 """
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -31,6 +31,7 @@ class Sizes:
     seconds: int = 10
 
 
+ONE = "`sopd run`"
 QUICK = Sizes(due=5_000, rate=200, seconds=2)
 
 
@@ -40,6 +41,7 @@ class Door:
 
     name: str
     database: str
+    processes: str
     asked_per_s: int
     accepted_per_s: float
     not_accepted: int
@@ -69,7 +71,7 @@ def _loaded(store: Store, daemon: CountedDaemon, order: Order) -> Door:
     heard = send(order)
     now_fired, still_due = _steps(store)
     return Door(
-        "callbacks", store.dialect.name, order.rate, heard.accepted / heard.seconds, heard.refused,
+        "callbacks", store.dialect.name, ONE, order.rate, heard.accepted / heard.seconds, heard.refused,
         heard.p50_ms, heard.p99_ms, heard.worst_ms, now_fired - fired, still_due,
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ class DueCost:
 
 @dataclass(frozen=True)
 class Idle:
-    """The daemon with nothing to do, all its threads together."""
+    """The daemon with nothing to do, all its threads together; `growth_mb` is what its memory grew by meanwhile."""
 
     name: str
     database: str
@@ -48,6 +48,7 @@ class Idle:
     transactions_per_min: float
     cpu_percent: float
     rss_mb: float
+    growth_mb: float
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Standing:
         with daemon_on(store, url, self._folder) as daemon:
             daemon.wait_until_ready()
             daemon.pause(2)
-            before, cpu_before = daemon.tally(), daemon.cpu_seconds()
+            before, cpu_before, rss_before = daemon.tally(), daemon.cpu_seconds(), daemon.rss_mb()
             begun = time.perf_counter()
             daemon.pause(self._sizes.watch_s)
             after, cpu_after = daemon.tally(), daemon.cpu_seconds()
@@ -136,6 +137,7 @@ class Standing:
                 (after["transactions"] - before["transactions"]) / seconds * 60,
                 (cpu_after - cpu_before) / seconds * 100,
                 daemon.rss_mb(),
+                daemon.rss_mb() - rss_before,
             )
 
     def _start(self, store: Store, url: str, waiting: int) -> Start:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import crowd, door
+from tests.bench import crowd, door, report
 from tests.bench.places import Place
+from tests.bench.rivals import match
 from tests.bench.throughput import CONTESTS, Contest, run
+from tests.support.servers import Postgres, Valkey
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -37,3 +39,35 @@ def test_callbacks_are_accepted_while_steps_fire(tmp_path: Path) -> None:
     assert [(one.asked_per_s, one.not_accepted) for one in found] == [(100, 0), (0, 0)]
     assert all(one.accepted_per_s > 0 for one in found)
     assert all(one.steps_fired + one.still_due > 0 for one in found)
+
+
+@pytest.mark.parametrize("rival", match.installed())
+def test_a_rival_does_the_same_work(rival: str, tmp_path: Path, postgres: Postgres, valkey: Valkey) -> None:
+    sizes = match.Sizes(waiting=50, due=30, tagged=10, within_s=120.0, settle_s=0.1)
+
+    found = match.measure(rival, postgres, valkey, tmp_path, sizes)
+
+    assert found.fired_of_due == 1
+    assert min(found.schedule_per_s, found.fire_per_s, found.tag_per_s, found.worker_mb) > 0
+
+
+def test_the_page_of_figures_shows_what_the_kept_figures_say() -> None:
+    page = (report.DOCS / "performance.md").read_text(encoding="utf-8")
+
+    assert report.filled(page, report.read()) == page, "make it anew: python -m tests.bench --write-docs"
+
+
+def test_figures_of_a_new_run_replace_those_of_the_same_database_only(tmp_path: Path) -> None:
+    (tmp_path / "performance.md").write_text(f"before\n{report.BEGIN}\n{report.END}\nafter\n", encoding="utf-8")
+    old = [{"name": "due", "database": "sqlite", "waiting": 10, "us_per_step": 1.0},
+           {"name": "due", "database": "postgres", "waiting": 10, "us_per_step": 2.0}]  # fmt: skip
+    report.write(report.of_run(old, quick=True), tmp_path)
+
+    report.write(report.of_run([{**old[1], "us_per_step": 3.0}], quick=False), tmp_path)
+
+    page = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    assert "| fire | SQLite | 10 | 1.0 | 1.00 |" in page
+    assert "| fire | PostgreSQL | 10 | 3.0 | 1.00 |" in page
+    assert page.startswith("before")
+    assert page.endswith("after\n")
+    assert "<svg" in (tmp_path / "performance.svg").read_text(encoding="utf-8")

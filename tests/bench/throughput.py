@@ -97,6 +97,11 @@ def ground(store: Store, url: str, waiting: int) -> Ground:
     store.set_clock(NOW)
     filling.found(store, started_at=TODAY - 60 * 24 * HOUR_MS)
     filling.add_waiting(store, 1, waiting, TODAY)
+    return open_ground(store, url)
+
+
+def open_ground(store: Store, url: str) -> Ground:
+    """Both contestants at a database that is ready."""
     return Ground(store, build_app(config.Settings(), store), Hand(store, url, NOW))
 
 
@@ -140,11 +145,12 @@ def _began(n: int) -> Instant:
     return NOW - HOUR_MS + n % filling.PATTERN * SECOND_MS
 
 
-def _mark_new(ground: Ground, first: int, count: int) -> None:
-    _mark(ground, first, count, "added")
+def mark_new(ground: Ground, first: int, count: int) -> None:
+    """Customers whom callbacks have told of, and intake is about to read."""
+    mark(ground, first, count, "added")
 
 
-def _mark(ground: Ground, first: int, count: int, cause: str) -> None:
+def mark(ground: Ground, first: int, count: int, cause: str) -> None:
     """Re-reads that intake holds under a lease, as it does while it hands a page to `observe`."""
     with ground.store.transaction() as tx:
         tx.insert(
@@ -170,7 +176,8 @@ def _pages(first: int, count: int, batch: int) -> list[range]:
     return [range(low, min(low + batch, first + count)) for low in range(first, first + count, batch)]
 
 
-def _enter_engine(ground: Ground, first: int, count: int, batch: int) -> None:
+def enter_engine(ground: Ground, first: int, count: int, batch: int) -> None:
+    """Take them in, page by page."""
     for page in _pages(first, count, batch):
         observe(ground.app, [_sighting(n, _began(n), "added", None) for n in page])
 
@@ -185,14 +192,18 @@ def _enter_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
 
 def _make_inside(ground: Ground, first: int, count: int) -> None:
     filling.add_inside(ground.store, first, count, TODAY)
-    _mark(ground, first, count, "edited")
+    mark(ground, first, count, "edited")
 
 
 def _tags_engine(ground: Ground, first: int, count: int, batch: int) -> None:
-    for page in _pages(first, count, batch):
-        observe(
-            ground.app, [_sighting(n, filling.began(n, 2, TODAY), "edited", 0, (filling.BOUGHT,)) for n in page]
-        )
+    tag_engine(ground, [(n, filling.began(n, 2, TODAY)) for n in range(first, first + count)], batch)
+
+
+def tag_engine(ground: Ground, known: list[tuple[int, Instant]], batch: int) -> None:
+    """Customers, with the beginning of their relations, who have the tag now."""
+    for low in range(0, len(known), batch):
+        page = known[low : low + batch]
+        observe(ground.app, [_sighting(n, began_at, "edited", 0, (filling.BOUGHT,)) for n, began_at in page])
 
 
 def _tags_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
@@ -201,8 +212,8 @@ def _tags_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
 
 
 CONTESTS = (
-    Contest("enter", 100, _mark_new, _enter_engine, _enter_by_hand),
-    Contest("enter", 500, _mark_new, _enter_engine, _enter_by_hand),
+    Contest("enter", 100, mark_new, enter_engine, _enter_by_hand),
+    Contest("enter", 500, mark_new, enter_engine, _enter_by_hand),
     Contest("fire", 1000, _make_due, _fire_engine, _fire_by_hand),
     Contest("tags", 100, _make_inside, _tags_engine, _tags_by_hand),
     Contest("tags", 500, _make_inside, _tags_engine, _tags_by_hand),
