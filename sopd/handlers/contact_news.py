@@ -5,7 +5,7 @@ It reads inside the caller's transaction, after the change and its tags have bee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,9 +25,8 @@ class Contact(NamedTuple):
     userid: str
 
 
-def began(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
-    """These relations are active and were not before."""
-    tags = _tags(tx, contacts)
+def began(contacts: Sequence[Contact], tags: Mapping[int, frozenset[str]]) -> tuple[News, ...]:
+    """These relations are active and were not before; `tags` are those that hold, by relation."""
     return tuple(
         News(
             one.customer_id,
@@ -41,7 +40,7 @@ def began(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
 
 def ended(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
     """These relations were active and are no longer: their tags do not count any more."""
-    tags = _tags(tx, contacts)
+    tags = fact_queries.held_tags(tx, [one.relation_id for one in contacts]) if contacts else {}
     return tuple(
         News(
             one.customer_id,
@@ -56,8 +55,3 @@ def ended(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
 @lru_cache(maxsize=4096)
 def _beginning(tags: frozenset[str]) -> Dependencies:
     return Dependencies(tags=tags, lost=True, source=True, member=True, added=True)
-
-
-def _tags(tx: Transaction, contacts: Iterable[Contact]) -> dict[int, frozenset[str]]:
-    ids = [one.relation_id for one in contacts]
-    return fact_queries.held_tags(tx, ids) if ids else {}

@@ -24,7 +24,7 @@ from sopd.store.queries import audit, inbox, people
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.owners import Leaving
-from sopd.store.queries.people import Known, Named
+from sopd.store.queries.people import Known, Named, NewRelation
 
 RECONCILIATION = "reconciliation"
 """Who ended a relation that was simply no longer there."""
@@ -56,7 +56,7 @@ def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
     if not latest:
         return NOTHING
     _bury_unknown(tx, list(latest.values()))
-    known = people.lock_known(tx, latest)
+    known = people.lock_known_of(tx, latest)
     unclear = {pair for pair, row in known.items() if row.state != "lost" and _same_second(row, latest[pair])}
     inbox.mark(tx, [Mark(*pair, "edited") for pair in unclear])
     ended = [
@@ -70,14 +70,14 @@ def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
 
 def _bury_unknown(tx: Transaction, losses: Sequence[Loss]) -> None:
     members = people.member_ids(tx, {one.userid for one in losses})
-    customers = people.customer_ids(tx, [Named(one) for one in sorted({loss.external_userid for loss in losses})])
+    customers = people.customers(tx, [Named(one) for one in sorted({loss.external_userid for loss in losses})]).ids
     people.insert(
         tx,
         [
-            {
-                "member_id": members[one.userid], "customer_id": customers[one.external_userid], "state": "lost",
-                "began_at": one.at, "lost_at": one.at, "lost_by": one.by, "learned_at": tx.now,
-            }
+            NewRelation(
+                members[one.userid], customers[one.external_userid], "lost", one.at, tx.now, lost_at=one.at,
+                lost_by=one.by,
+            )
             for one in losses
         ],
     )  # fmt: skip

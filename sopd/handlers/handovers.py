@@ -77,8 +77,8 @@ def take_over(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences
     A relation that begins while its own runs wait for somebody else is a new one: they wait no longer.
     """
     customers = {one.customer_id for one in begun if one.add_way == INHERITED_ADD_WAY}
-    own = {one.relation_id for one in begun}
-    waiting = queries.lock_waiting(tx, customers, own) if begun else []
+    own = {one.relation_id for one in begun if not one.is_made}
+    waiting = queries.lock_waiting(tx, customers, own) if customers or own else []
     if not waiting:
         return NOTHING
     relations = owners.candidates(tx, {one.customer_id for one in waiting}, with_tags=True)

@@ -8,10 +8,11 @@ are noted but decide nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
+from machines.calendar import Instant
 from sopd.handlers import contact_news, customers, enrollments, handovers, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import Consequences, follow
@@ -24,26 +25,31 @@ from sopd.store import Transaction
 from sopd.store.queries import inbox, people
 from sopd.store.queries import owners as owner_queries
 from sopd.store.queries.inbox import Mark
-from sopd.store.queries.people import Known, Named, Pair
+from sopd.store.queries.people import Known, Named, NewRelation, Pair
 from sopd.store.queries.tags import Held
 
 BEGINS: tuple[Verdict, ...] = ("begun", "begun_anew")
 SHOWS_TAGS: tuple[Verdict, ...] = (*BEGINS, "back", "same")
 
 
-@dataclass(frozen=True)
-class Page:
-    """Sightings, what they are judged by (locked) and their verdicts; ids of their members and customers."""
+class Page(NamedTuple):
+    """Sightings, what they are judged by (locked) and, by verdict, what they mean; ids of members and customers.
+
+    `ids` are those of the relations, ours included as soon as they are written; `made`: those are ours.
+    """
 
     seen: dict[Pair, Sighting]
     known: dict[Pair, Known]
-    verdicts: dict[Pair, Verdict]
+    verdicts: dict[Verdict, list[Pair]]
     members: dict[str, int]
     customers: dict[str, int]
+    ids: dict[Pair, int]
+    made: set[int]
 
     def of(self, *verdicts: Verdict) -> list[Pair]:
         """The pairs judged so."""
-        return [pair for pair, verdict in self.verdicts.items() if verdict in verdicts]
+        found = self.verdicts
+        return [pair for verdict in verdicts if verdict in found for pair in found[verdict]]
 
 
 def observe(app: App, sightings: Sequence[Sighting]) -> None:
@@ -52,19 +58,18 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
     Each pair is taken once, the last sighting of it.
     """
     with app.store.transaction() as tx:
-        page = _page(tx, {one.pair: one for one in sightings})
-        made = _insert(tx, page)
+        page = _page(tx, {(one.userid, one.external_userid): one for one in sightings})
+        _insert(tx, page)
         over = _write(tx, page)
-        ids = {**{pair: row.id for pair, row in page.known.items()}, **made}
-        changes, pending = _take_tags(tx, page, ids)
-        begun = _begun(page, ids)
+        taken = _take_tags(tx, page)
+        begun = _begun(page)
         # Ends before beginnings: who is lost and comes back in one page enters anew.
         happened = customers.leave(tx, app, over) + handovers.take_over(tx, app, begun)
         happened += enrollments.admit(tx, app, begun)
-        news = contact_news.began(tx, [_contact(page, ids, pair) for pair in page.of(*BEGINS, "back")])
-        follow(tx, app, happened + Consequences(tag_changes=tuple(changes), news=news))
+        news = contact_news.began([_contact(page, pair) for pair in page.of(*BEGINS, "back")], taken.held)
+        follow(tx, app, happened + Consequences(tag_changes=tuple(taken.changes), news=news))
         # Last: others mark re-reads while they hold what has been locked above.
-        _finish(tx, app, page, pending)
+        _finish(tx, app, page, taken.pending)
         _ask_who_handed_over(tx, app, begun)
 
 
@@ -72,34 +77,46 @@ def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:
     members = people.member_ids(tx, {userid for userid, _ in seen})
     named: dict[str, Named] = {}
     for (_, external_userid), one in seen.items():
-        if one.profile is not None:
-            profile = one.profile
+        profile = one.profile
+        if profile is not None:
             named[external_userid] = Named(
                 external_userid, profile.name, profile.union_id or None, profile.kind, profile.gender
             )
         else:
             named.setdefault(external_userid, Named(external_userid))
-    ids = people.customer_ids(tx, list(named.values()))
-    known = people.lock_known(tx, seen)
-    return Page(seen, known, {pair: judge(known.get(pair), one) for pair, one in seen.items()}, members, ids)
+    found = people.customers(tx, list(named.values()))
+    known = people.lock_known_of(tx, [pair for pair in seen if pair[1] not in found.new])
+    verdicts: dict[Verdict, list[Pair]] = {}
+    for pair, one in seen.items():
+        verdicts.setdefault(judge(known.get(pair), one), []).append(pair)
+    return Page(seen, known, verdicts, members, found.ids, {pair: row.id for pair, row in known.items()}, set())
 
 
-def _insert(tx: Transaction, page: Page) -> dict[Pair, int]:
+def _insert(tx: Transaction, page: Page) -> None:
     """Write relations nobody knew; one that another transaction has written meanwhile is to be read again."""
-    new = [pair for pair in page.of("begun", "half") if pair not in page.known]
-    rows = {(page.members[pair[0]], page.customers[pair[1]]): pair for pair in new}
-    made = people.insert(tx, [_row(tx, page, pair, key) for key, pair in rows.items()])
-    page.verdicts.update({pair: "again" for key, pair in rows.items() if key not in made})
-    return {rows[key]: relation_id for key, relation_id in made.items()}
+    known, members, customer_ids, now = page.known, page.members, page.customers, tx.now
+    rows: dict[tuple[int, int], Pair] = {}
+    new = []
+    for pair in page.of("begun", "half"):
+        if pair not in known:
+            one, key = page.seen[pair], (members[pair[0]], customer_ids[pair[1]])
+            rows[key] = pair
+            new.append(_row(one, "half" if one.cause == "half_added" else "active", key, now))
+    made = people.insert(tx, new)
+    page.ids.update({rows[key]: relation_id for key, relation_id in made.items()})
+    page.made.update(made.values())
+    if len(made) < len(rows):
+        missed = {pair for key, pair in rows.items() if key not in made}
+        begun, half = ([pair for pair in page.of(verdict) if pair not in missed] for verdict in ("begun", "half"))
+        page.verdicts.update(begun=begun, half=half, again=[*page.of("again"), *missed])
 
 
-def _row(tx: Transaction, page: Page, pair: Pair, key: tuple[int, int]) -> dict[str, object]:
-    one, is_half = page.seen[pair], page.verdicts[pair] == "half"
-    return {
-        "member_id": key[0], "customer_id": key[1], "state": "half" if is_half else "active",
-        "channel": _channel(one), "add_way": one.follow.add_way if one.follow else 0,
-        "began_at": began_at(None, one) if one.follow else one.added_at or tx.now, "learned_at": tx.now,
-    }  # fmt: skip
+def _row(one: Sighting, state: str, key: tuple[int, int], now: Instant) -> NewRelation:
+    follow = one.follow
+    return NewRelation(
+        *key, state, one.added_at or now if follow is None else began_at(None, one), now, _channel(one),
+        0 if follow is None else follow.add_way,
+    )  # fmt: skip
 
 
 def _channel(one: Sighting) -> str:
@@ -108,55 +125,72 @@ def _channel(one: Sighting) -> str:
 
 def _write(tx: Transaction, page: Page) -> list[Known]:
     """Write known relations that changed; returns those that are over, as written."""
-    written: list[Known] = []
-    for pair, row in page.known.items():
-        one, verdict = page.seen[pair], page.verdicts[pair]
-        if verdict in BEGINS and one.follow is not None:
-            written.append(row._replace(
+    known, seen, now = page.known, page.seen, tx.now
+    begun, gone, written = [], [], []
+    for pair in page.of(*BEGINS):
+        one, row = seen[pair], known.get(pair)
+        if row is not None and one.follow is not None:
+            begun.append(row._replace(
                 state="active", channel=_channel(one), add_way=one.follow.add_way, began_at=began_at(row, one),
-                learned_at=tx.now, lost_at=None, lost_by=None, missing_at=None,
+                learned_at=now, lost_at=None, lost_by=None, missing_at=None,
             ))  # fmt: skip
-        elif verdict == "back" or (verdict == "same" and row.missing_at is not None):
+    for pair in page.of("back", "same"):
+        row = known[pair]
+        if row.state != "active" or row.missing_at is not None:
             written.append(row._replace(state="active", lost_at=None, lost_by=None, missing_at=None))
-        elif verdict == "gone":
-            written.append(row._replace(
-                state="lost", lost_at=tx.now, lost_by=customers.RECONCILIATION, missing_at=None
-            ))  # fmt: skip
-    people.write(tx, written)
-    over = {page.known[pair].id for pair in page.of("gone", "begun_anew")}
-    return [row for row in written if row.id in over]
+    for pair in page.of("gone"):
+        gone.append(known[pair]._replace(
+            state="lost", lost_at=now, lost_by=customers.RECONCILIATION, missing_at=None
+        ))  # fmt: skip
+    people.write(tx, begun + written + gone)
+    anew = {known[pair].id for pair in page.of("begun_anew")}
+    return gone + [row for row in begun if row.id in anew]
 
 
-def _take_tags(tx: Transaction, page: Page, ids: Mapping[Pair, int]) -> tuple[list[TagChange], set[Pair]]:
-    """Note WeCom's word on tags; returns what holds differently, and the pairs where our own write is under way.
+class Taken(NamedTuple):
+    """What WeCom's word on tags has changed, the tags that hold on each relation now, and where our write is under way.
+    """
+
+    changes: list[TagChange]
+    held: Mapping[int, frozenset[str]]
+    pending: set[Pair]
+
+
+def _take_tags(tx: Transaction, page: Page) -> Taken:
+    """Note WeCom's word on tags.
 
     A beginning is judged by its tags as they stand, so they are no change to it.
     """
+    seen, ids = page.seen, page.ids
     shown = {ids[pair]: pair for pair in page.of(*SHOWS_TAGS)}
-    before = tags.held(tx, shown)
+    before = tags.held(tx, shown.keys() - page.made)
     after: dict[tuple[int, str], Held] = {}
     for key, row in before.items():
-        after[key] = row._replace(in_wecom=row.tag_id in _tag_ids(page, shown[row.relation_id]))
+        is_there = row.tag_id in _tag_ids(seen[shown[row.relation_id]])
+        after[key] = row if row.in_wecom == is_there else row._replace(in_wecom=is_there)
     for relation_id, pair in shown.items():
-        for tag_id in _tag_ids(page, pair):
-            after.setdefault((relation_id, tag_id), Held(relation_id, tag_id, True, None))
+        for tag_id in _tag_ids(seen[pair]):
+            if (relation_id, tag_id) not in after:
+                after[relation_id, tag_id] = Held(relation_id, tag_id, True, None)
     # A re-read that is through makes every older one worthless, even where it found nothing new.
-    through = {ids[pair] for pair in page.of("same") if page.seen[pair].mark is not None}
+    through = {ids[pair] for pair in page.of("same") if seen[pair].mark is not None}
     changes = tags.keep(tx, before, after, touched=through)
     beginning = {ids[pair] for pair in page.of(*BEGINS)}
     pending = {shown[row.relation_id] for row in after.values() if row.wanted is not None}
-    return [change for change in changes if change.relation_id not in beginning], pending
+    changes = [change for change in changes if change.relation_id not in beginning] if beginning else changes
+    return Taken(changes, tags.holding(after.values()), pending)
 
 
-def _tag_ids(page: Page, pair: Pair) -> tuple[str, ...]:
-    seen = page.seen[pair].follow
-    return () if seen is None else seen.tag_ids
+def _tag_ids(one: Sighting) -> tuple[str, ...]:
+    return () if one.follow is None else one.follow.tag_ids
 
 
-def _begun(page: Page, ids: Mapping[Pair, int]) -> list[Begun]:
-    return [
-        Begun(
-            relation_id=ids[pair],
+def _begun(page: Page) -> list[Begun]:
+    begun = []
+    for pair in page.of(*BEGINS):
+        one, relation_id = page.seen[pair], page.ids[pair]
+        begun.append(Begun(
+            relation_id=relation_id,
             member_id=page.members[pair[0]],
             customer_id=page.customers[pair[1]],
             userid=pair[0],
@@ -166,14 +200,13 @@ def _begun(page: Page, ids: Mapping[Pair, int]) -> list[Begun]:
             cause="added" if one.cause == "added" else customers.RECONCILIATION,
             welcome_code=one.welcome_code,
             welcome_until=one.welcome_until,
-        )
-        for pair in page.of(*BEGINS)
-        for one in (page.seen[pair],)
-    ]
+            is_made=relation_id in page.made,
+        ))  # fmt: skip
+    return begun
 
 
-def _contact(page: Page, ids: Mapping[Pair, int], pair: Pair) -> Contact:
-    return Contact(ids[pair], page.customers[pair[1]], pair[0])
+def _contact(page: Page, pair: Pair) -> Contact:
+    return Contact(page.ids[pair], page.customers[pair[1]], pair[0])
 
 
 def _ask_who_handed_over(tx: Transaction, app: App, begun: Sequence[Begun]) -> None:
@@ -186,14 +219,14 @@ def _ask_who_handed_over(tx: Transaction, app: App, begun: Sequence[Begun]) -> N
         tx.after_commit(partial(app.ring, "intake"))
 
 
-def _finish(tx: Transaction, app: App, page: Page, pending: Iterable[Pair]) -> None:
+def _finish(tx: Transaction, app: App, page: Page, waiting: set[Pair]) -> None:
     """End the re-reads behind the sightings. What was thrown away is read again; what waits for our write, after it."""
-    waiting = set(pending)
     again = set(page.of("again"))
     asked = {pair: one.mark for pair, one in page.seen.items() if one.mark is not None}
-    inbox.finish(tx, [(*pair, mark) for pair, mark in asked.items() if pair not in again | waiting])
+    left = again | waiting
+    inbox.finish(tx, [(*pair, mark) for pair, mark in asked.items() if pair not in left])
     inbox.postpone(tx, [(*pair, None, inbox.PENDING) for pair in waiting if pair in asked])
     inbox.postpone(tx, [(*pair, tx.now, "written meanwhile") for pair in again if pair in asked])
-    inbox.mark(tx, [Mark(*pair, "local") for pair in (again | waiting) if pair not in asked])
-    if again or waiting:
+    inbox.mark(tx, [Mark(*pair, "local") for pair in left if pair not in asked])
+    if left:
         tx.after_commit(partial(app.ring, "intake"))

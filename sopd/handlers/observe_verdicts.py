@@ -6,8 +6,7 @@ by a list that still shows it: only an add event or a later createtime does that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from machines.calendar import SECOND_MS, Instant
 from sopd.handlers.customers import RECONCILIATION
@@ -21,8 +20,7 @@ gone: no longer there. nothing: leave it as it is. again: the reading is older t
 """
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(NamedTuple):
     """What one reading showed of one relation; `follow` None: it was not there.
 
     generation: the relation's before the reading began, None if we did not know it then. cause: added | half_added |

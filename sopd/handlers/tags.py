@@ -176,7 +176,17 @@ def drop_deleted(tx: Transaction, *, limit: int) -> tuple[int, list[TagChange]]:
 
 def held(tx: Transaction, relation_ids: Iterable[int]) -> dict[tuple[int, str], Held]:
     """Every tag row of these relations, by (relation id, tag id)."""
-    return {(row.relation_id, row.tag_id): row for row in queries.on_relations(tx, relation_ids)}
+    ids = list(relation_ids)
+    return {(row[0], row[1]): row for row in queries.on_relations(tx, ids)} if ids else {}
+
+
+def holding(rows: Iterable[Held]) -> dict[int, frozenset[str]]:
+    """The tags that hold, by relation; one without any is left out."""
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.holds:
+            found[row.relation_id].add(row.tag_id)
+    return {relation_id: frozenset(some) for relation_id, some in found.items()}
 
 
 def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterable[int] = ()) -> list[TagChange]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from machines import reasons
 from sopd.handlers.app import App
@@ -19,12 +19,11 @@ from sopd.store.queries import claims
 from sopd.store.tables import Outbox
 
 
-@dataclass(frozen=True)
-class Begun:
+class Begun(NamedTuple):
     """A relation that began, or began anew (D24), as admission needs it. Instants are milliseconds.
 
     cause: `added` (an event) or `reconciliation`. `welcome_code` comes with an add event only and lives until
-    `welcome_until`.
+    `welcome_until`. is_made: its row was written by this very transaction, so nothing hangs on it yet.
     """
 
     relation_id: int
@@ -37,6 +36,7 @@ class Begun:
     cause: str
     welcome_code: str | None = None
     welcome_until: int | None = None
+    is_made: bool = False
 
 
 def decide(tx: Transaction, entering: Sequence[tuple[RunningSop, Begun]]) -> dict[tuple[int, int], str]:

@@ -64,6 +64,25 @@ class Dialect(Protocol):
         """The driver's error in our words."""
 
 
+Columns = dict[str, tuple[Any, ...]]
+"""Values by column."""
+
+
+def apart(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> tuple[dict[str, Any], Columns]:
+    """(columns that have one value in all rows, which is given to the database once; the others, at least one)."""
+    same: dict[str, Any] = {}
+    other: Columns = {}
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if len(values) > 1 and values.count(values[0]) == len(values):
+            same[name] = values[0]
+        else:
+            other[name] = values
+    if not other:
+        name, value = same.popitem()
+        other[name] = (value,) * len(rows)
+    return same, other
+
+
 def typed(columns: Mapping[str, str]) -> None:
     """Refuse column types that `Transaction.table` does not know."""
     if wrong := sorted(set(columns.values()) - set(TYPES)):

@@ -17,7 +17,7 @@ import psycopg
 from peewee import Database
 from playhouse import db_url
 
-from .dialect import Given, typed
+from .dialect import Given, apart, typed
 from .errors import BadAddress, BadStatement, BadValue, Conflict, NoSchema, StoreBusy, StoreError, Unreachable
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -64,10 +64,12 @@ class Postgres:
 
     def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
         typed(columns)
-        arrays = ", ".join(f"?::{_CAST[kind]}[]" for kind in columns.values())
-        values = zip(*rows, strict=True) if rows else [()] * len(columns)
-        params = tuple(_ARRAY[kind](column) for kind, column in zip(columns.values(), values, strict=True))
-        return Given(f"(select * from unnest({arrays}) as g({', '.join(columns)}))", params)
+        same, other = apart(columns, rows) if rows else ({}, dict.fromkeys(columns, ()))
+        picked = "".join(f", cast(? as {_CAST[columns[name]]}) as {name}" for name in same)
+        arrays = ", ".join(f"?::{_CAST[columns[name]]}[]" for name in other)
+        params = [value if value is None or columns[name] != "text" else str(value) for name, value in same.items()]
+        params += [_ARRAY[columns[name]](values) for name, values in other.items()]
+        return Given(f"(select g.*{picked} from unnest({arrays}) as g({', '.join(other)}))", tuple(params))
 
     def set_reading(self, connection: psycopg.Connection, on: bool) -> None:
         """BEGIN has said it."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from playhouse.pool import PooledSqliteDatabase
 
-from .dialect import Given, typed
+from .dialect import Given, apart, typed
 from .errors import BadAddress, BadStatement, BadValue, Conflict, NoSchema, StoreBusy, StoreError, Unreachable
 
 SCHEME = "sqlite:///"
@@ -80,9 +80,13 @@ class Sqlite:
             name, values = next(iter(columns)), [row[0] for row in rows]
             return Given(f"(select value as {name} from json_each(?))", (json.dumps(values),))
         if 0 < len(rows) * len(columns) <= self.most_params:
-            picked = ", ".join(f"column{at} as {name}" for at, name in enumerate(columns, 1))
-            marks = ",".join([f"({','.join('?' * len(columns))})"] * len(rows))
-            return Given(f"(select {picked} from (values {marks}))", tuple(chain.from_iterable(rows)))
+            same, other = apart(columns, rows)
+            picked = ", ".join(
+                [*(f"? as {name}" for name in same), *(f"column{at} as {name}" for at, name in enumerate(other, 1))]
+            )
+            marks = ",".join([f"({','.join('?' * len(other))})"] * len(rows))
+            values = chain.from_iterable(zip(*other.values(), strict=True))
+            return Given(f"(select {picked} from (values {marks}))", (*same.values(), *values))
         picked = ", ".join(f"json_extract(value, '$[{at}]') as {name}" for at, name in enumerate(columns))
         return Given(f"(select {picked} from json_each(?))", (json.dumps(rows),))
 

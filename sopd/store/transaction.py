@@ -38,6 +38,7 @@ class Transaction:
         self.connection = connection  # the driver's own, for `backup` alone
         self._hook = hook
         self._counts: Counter[str] = Counter()
+        self.held: set[int] = set()  # customers this transaction has locked; kept by `queries.locks` alone
         self.afterwards: list[Callable[[], object]] = []
 
     @cached_property
@@ -79,37 +80,44 @@ class Transaction:
     def insert(
         self,
         table: type[Row],
-        rows: Sequence[Mapping[str, Any]],
+        rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
         *,
+        columns: Sequence[str] | None = None,
         returning: Sequence[str] = ("id",),
         on_conflict: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Insert any number of rows; a column that no row names gets the table's default.
 
+        Rows are mappings, or without mappings' cost sequences in the order of `columns`.
         `on_conflict`: None raises `Conflict`; "ignore" leaves the old row (and returns nothing for it); anything else
         is the text after ON CONFLICT, e.g. "(fingerprint) do update set times = inbox.times + 1": then no two of the
         rows may meet each other. Returns the `returning` columns of the rows written; () for none of them.
         """
         if not rows:
             return []
-        columns, asked = columns_of(table), set(chain.from_iterable(rows))
-        if strange := asked - columns.keys():
+        known = columns_of(table)
+        asked = set(chain.from_iterable(rows)) if columns is None else set(columns)
+        if strange := asked - known.keys():
             raise BadStatement(f"table {table._meta.table_name} has no column {', '.join(sorted(strange))}")
-        named = [column for column in columns.values() if column.default is not None or column.name in asked]
-        sql = f"insert into {table._meta.table_name} ({', '.join(quoted(column.name) for column in named)})"
-        sql += " select * from %s g where true"  # without WHERE, SQLite reads ON CONFLICT as a join's condition
+        if columns is None:
+            columns = [name for name in known if name in asked]
+            rows = _filled(rows, {name: known[name].default for name in columns})
+        types = {name: known[name].type for name in columns}
+        unsaid = {
+            each.name: each.default for each in known.values() if each.default is not None and each.name not in asked
+        }
+        sql = f"insert into {table._meta.table_name} ({', '.join(map(quoted, (*types, *unsaid)))})"
+        sql += f" select {', '.join([*map(quoted, types), *(f'cast(? as {known[name].type})' for name in unsaid)])}"
+        sql += " from %s g where true"  # without WHERE, SQLite reads ON CONFLICT as a join's condition
         if on_conflict is not None:
             sql += " on conflict " + ("do nothing" if on_conflict == "ignore" else on_conflict)
         if returning:
             sql += f" returning {', '.join(map(quoted, returning))}"
-        types = {column.name: column.type for column in named}
-        defaults = {column.name: column.default for column in named}
-        pick = itemgetter(*defaults) if len(defaults) > 1 else lambda row: tuple(row.values())
         written: list[tuple[Any, ...]] = []
-        for start in range(0, len(rows), step := self._chunk(len(named))):
-            values = [pick({**defaults, **row}) for row in rows[start : start + step]]
-            given = self.table(types, values)
-            written += self._execute(sql % given.sql, given.params, lambda c: c.fetchall() if returning else [])
+        for start in range(0, len(rows), step := self._chunk(len(types))):
+            given = self.table(types, rows[start : start + step])
+            params = (*unsaid.values(), *given.params)
+            written += self._execute(sql % given.sql, params, lambda c: c.fetchall() if returning else [])
         return written
 
     def table(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
@@ -206,6 +214,12 @@ def columns_of(table: type[Row]) -> dict[str, Column]:
     """The columns of a table by name, in the order of the schema."""
     fields = table._meta.sorted_fields
     return {field.column_name: Column(field.column_name, _type_of(field), field.default) for field in fields}
+
+
+def _filled(rows: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The values of mappings, in the order of `defaults`."""
+    pick = itemgetter(*defaults) if len(defaults) > 1 else lambda row: tuple(row.values())
+    return [pick({**defaults, **row}) for row in rows]
 
 
 def quoted(name: str) -> str:

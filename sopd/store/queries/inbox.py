@@ -180,11 +180,13 @@ def finish(tx: Transaction, done: Sequence[tuple[str, str, int]]) -> None:
         return
     _lock(tx, [(userid, external_userid) for userid, external_userid, _ in done])
     given = tx.table({**_PAIR, "mark": "bigint"}, done)
-    tx.run(
+    gone = tx.run(
         "delete from dirty where (userid, external_userid, mark) in"
         f" (select userid, external_userid, mark from {given.sql} g)",
         given.params,
     )
+    if gone == len(done):
+        return
     tx.run(
         "update dirty set act_at = ?, lease_until = null, attempts = 0, reason = null where (userid, external_userid)"
         f" in (select userid, external_userid from {given.sql} g)",

@@ -8,6 +8,7 @@ runs, and by `handlers.touches`. SQLite has one writer at a time and needs none 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sopd.store.transaction import Transaction
 
@@ -15,8 +16,9 @@ _ORDERED = " order by c.id for update of c"
 
 
 def customers(tx: Transaction, customer_ids: Iterable[int]) -> None:
-    """Lock these customers."""
-    _lock(tx, "select c.id from customer c where c.id in (select id from {given} g)", customer_ids)
+    """Lock these customers, those that this transaction does not hold yet."""
+    if not tx.dialect.one_writer:
+        _lock(tx, "select c.id from customer c where c.id in (select id from {given} g)", set(customer_ids) - tx.held)
 
 
 def of_runs(tx: Transaction, run_ids: Iterable[int]) -> None:
@@ -49,16 +51,21 @@ def of_relations(tx: Transaction, relation_ids: Iterable[int]) -> None:
     )
 
 
-def named(tx: Transaction, external_userids: Sequence[str]) -> None:
-    """Lock the known ones among these customers, before an upsert would do so in another order."""
-    if tx.dialect.one_writer or not external_userids:
-        return
+def named(tx: Transaction, external_userids: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Lock the known ones among these customers, before an upsert would do so in another order.
+
+    Returns them as (id, external_userid, name, kind, gender, unionid).
+    """
+    if not external_userids:
+        return []
     given = tx.table({"external_userid": "text"}, [(one,) for one in external_userids])
-    tx.rows(
-        "select c.id from customer c where c.external_userid in"
-        f" (select external_userid from {given.sql} g){_ORDERED}",
+    rows = tx.rows(
+        "select c.id, c.external_userid, c.name, c.kind, c.gender, c.unionid from customer c where c.external_userid in"
+        f" (select external_userid from {given.sql} g) order by c.id{tx.for_update('c')}",
         given.params,
     )
+    tx.held.update([row[0] for row in rows])
+    return rows
 
 
 def free_runs(tx: Transaction, run_ids: Sequence[int]) -> Sequence[int]:
@@ -78,4 +85,4 @@ def _lock(tx: Transaction, sql: str, ids: Iterable[int]) -> None:
     wanted = [] if tx.dialect.one_writer else list(ids)
     if wanted:
         given = tx.ids(wanted)
-        tx.rows(sql.format(given=given.sql) + _ORDERED, given.params)
+        tx.held.update([row[0] for row in tx.rows(sql.format(given=given.sql) + _ORDERED, given.params)])

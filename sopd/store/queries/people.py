@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sopd.store.queries import locks
@@ -72,12 +73,11 @@ _WRITTEN = {
 def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
     """Ids of these members, by userid; those we never heard of are written."""
     wanted = sorted(set(userids))
-    rows = [{"userid": userid, "seen_at": tx.now} for userid in wanted]
-    tx.insert(Member, rows, returning=(), on_conflict="(userid) do nothing")
-    given = tx.table({"userid": "text"}, [(userid,) for userid in wanted])
-    return dict(
-        tx.rows(f"select userid, id from member where userid in (select userid from {given.sql} g)", given.params)
-    )
+    ids = _ids_of(tx, "member", "userid", wanted)
+    new = [{"userid": userid, "seen_at": tx.now} for userid in wanted if userid not in ids]
+    ids |= dict(tx.insert(Member, new, returning=("userid", "id"), on_conflict="(userid) do nothing"))
+    # Those that another transaction has written meanwhile.
+    return ids if len(ids) == len(wanted) else ids | _ids_of(tx, "member", "userid", wanted)
 
 
 def set_sight(tx: Transaction, userids: Sequence[str], reason: str, cured: Sequence[str]) -> None:
@@ -130,33 +130,51 @@ def is_member(tx: Transaction, userid: str) -> bool:
     return tx.one("select 1 from member where userid = ?", (userid,)) is not None
 
 
-def customer_ids(tx: Transaction, people: Sequence[Named]) -> dict[str, int]:
-    """Ids of these customers, by external_userid, each once among `people`; new ones and new names are written.
+class Customers(NamedTuple):
+    """Ids of customers by external_userid, all of them locked; `new`: those nobody knew, so they have no relations."""
+
+    ids: dict[str, int]
+    new: frozenset[str]
+
+
+def customers(tx: Transaction, people: Sequence[Named]) -> Customers:
+    """These customers, each once among `people`; new ones and new names are written.
 
     What WeCom did not tell is never taken for a change.
     """
-    locks.named(tx, [one.external_userid for one in people])
-    rows = [
-        {**one._asdict(), "seen_at": tx.now} for one in sorted(people, key=lambda one: one.external_userid)
-    ]
-    tx.insert(
+    held = {row[1]: row for row in locks.named(tx, [one[0] for one in people])}
+    ids = {external_userid: row[0] for external_userid, row in held.items()}
+    told = sorted([one for one in people if _tells(held.get(one[0]), one)])
+    now = tx.now
+    written = tx.insert(
         Customer,
-        rows,
-        returning=(),
+        [(*one, now) for one in told],
+        columns=(*Named._fields, "seen_at"),
+        returning=("external_userid", "id"),
         on_conflict="(external_userid) do update set name = excluded.name, kind = excluded.kind,"
         " gender = excluded.gender, unionid = coalesce(excluded.unionid, customer.unionid), seen_at = excluded.seen_at"
         " where excluded.name <> '' and (excluded.name <> customer.name or excluded.kind <> customer.kind"
         " or excluded.gender <> customer.gender"
         " or coalesce(excluded.unionid, customer.unionid, '') <> coalesce(customer.unionid, ''))",
-    )
-    given = tx.table({"external_userid": "text"}, [(one.external_userid,) for one in people])
-    return dict(
-        tx.rows(
-            "select external_userid, id from customer"
-            f" where external_userid in (select external_userid from {given.sql} g)",
-            given.params,
-        )
-    )
+    )  # fmt: skip
+    ids |= dict(written)
+    if len(ids) < len(people):  # another transaction has written some meanwhile, as we would have
+        ids |= _ids_of(tx, "customer", "external_userid", [one[0] for one in people])
+    return Customers(ids, frozenset([one[0] for one in people if one[0] not in held]))
+
+
+def _tells(held: tuple[Any, ...] | None, told: Named) -> bool:
+    """Whether this is new to us; `held` is the row as `locks.named` gives it."""
+    if held is None:
+        return True
+    _, name, unionid, kind, gender = told
+    return name != "" and (held[2:5] != (name, kind, gender) or unionid not in (None, held[5]))
+
+
+def _ids_of(tx: Transaction, table: str, name: str, wanted: Sequence[str]) -> dict[str, int]:
+    given = tx.table({name: "text"}, [(one,) for one in wanted])
+    return dict(tx.rows(f"select {name}, id from {table} where {name} in (select {name} from {given.sql} g)",
+                        given.params))  # fmt: skip
 
 
 def mute(tx: Transaction, external_userid: str, at: int | None) -> int | None:
@@ -180,7 +198,12 @@ def lock_known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
     """What we know of these pairs, locked by id; their customers first."""
     pairs = list(pairs)
     locks.named(tx, sorted({external_userid for _, external_userid in pairs}))
-    return _of_pairs(tx, pairs, tx.for_update("r"))
+    return lock_known_of(tx, pairs)
+
+
+def lock_known_of(tx: Transaction, pairs: Collection[Pair]) -> dict[Pair, Known]:
+    """What we know of these pairs, locked by id; the caller holds their customers."""
+    return _of_pairs(tx, pairs, tx.for_update("r")) if pairs else {}
 
 
 def lock_ids(tx: Transaction, relation_ids: Iterable[int]) -> list[Known]:
@@ -201,11 +224,29 @@ def of_member(tx: Transaction, userid: str) -> list[Known]:
     return [Known(*row) for row in tx.rows(f"select {_KNOWN} from {_JOINED} where m.userid = ?", (userid,))]
 
 
-def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> dict[tuple[int, int], int]:
+class NewRelation(NamedTuple):
+    """A relation that nobody knew."""
+
+    member_id: int
+    customer_id: int
+    state: str
+    began_at: int
+    learned_at: int
+    channel: str = ""
+    add_way: int = 0
+    lost_at: int | None = None
+    lost_by: str | None = None
+
+
+def insert(tx: Transaction, rows: Sequence[NewRelation]) -> dict[tuple[int, int], int]:
     """Write new relations; returns the id of each by (member, customer). One that another has written is left out."""
-    ordered = sorted(rows, key=lambda row: (row["customer_id"], row["member_id"]))
-    columns = ("member_id", "customer_id", "id")
-    made = tx.insert(Relation, ordered, returning=columns, on_conflict="(customer_id, member_id) do nothing")
+    made = tx.insert(
+        Relation,
+        sorted(rows, key=itemgetter(1, 0)),
+        columns=NewRelation._fields,
+        returning=("member_id", "customer_id", "id"),
+        on_conflict="(customer_id, member_id) do nothing",
+    )
     return {(member_id, customer_id): relation_id for member_id, customer_id, relation_id in made}
 
 
