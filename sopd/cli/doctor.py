@@ -1,4 +1,4 @@
-"""`sopd doctor`: what is wrong, and what to do about it. The checks are in `checks`, `checks_work`, `checks_wecom`."""
+"""`sopd doctor`: what is wrong, and what to do about it. The checks: `checks_ground`, `checks_work`, `checks_wecom`."""
 
 from __future__ import annotations
 

@@ -5,7 +5,10 @@ A test holds every sentence said somewhere against this table, and the names in 
 
 from __future__ import annotations
 
+from sopd.cli.sentences_doctor import DOCTOR
+
 SENTENCES: dict[str, str] = {
+    **DOCTOR,
     # answers and questions
     "nothing was changed": "未作任何更改",
     "nothing was changed; in a script, --yes answers the question": "未作任何更改;在脚本中请加 --yes",
@@ -54,29 +57,7 @@ SENTENCES: dict[str, str] = {
     "Revoke the token {name}? Whoever uses it is let in no more.": "吊销令牌 {name}?使用它的系统将无法再接入。",
     "the token {name} is revoked": "令牌 {name} 已吊销",
     "Latest signals": "最近信号",
-    # doctor
-    "settings": "设置",
-    "calendar": "日历",
-    "database": "数据库",
-    "disk": "磁盘",
-    "clock": "时钟",
-    "sops": "客户SOP",
-    "work": "处理进度",
-    "inbox": "回调",
-    "task": "任务",
-    "set aside": "搁置",
-    "back-off": "限流等待",
-    "reconciliation": "对账",
-    "reading": "读取",
-    "job": "作业",
-    "members": "成员",
-    "tags": "标签",
-    "wecom": "企业微信",
-    "callback": "回调接口",
-    "callback URL": "回调地址",
-    "daemon": "服务",
-    "wrong: {count}": "发现 {count} 个问题",
-    "nothing is wrong": "一切正常",
+    # preview of a SOP
     "{member} would have {count} tasks on {day}: rarely are all of so many confirmed":
         "{member} 在 {day} 将有 {count} 个任务:任务过多时往往确认不完",
     # tasks and pushes by hand

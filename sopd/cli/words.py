@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sopd.cli.instants import parts_of_span
 from sopd.cli.sentences import SENTENCES
+from sopd.cli.sentences_doctor import COUNTED
 
 HEADINGS: dict[str, str] = {
     "id": "编号", "sop": "客户SOP", "key": "标识", "title": "名称", "kind": "类型", "state": "状态", "version": "版本",
@@ -147,6 +148,12 @@ class Words:
         """A length of time, roughly: `45 s`, `12 min`, `5 h`, `3 d`."""
         n, unit = parts_of_span(ms)
         return self.say(f"{{n}} {unit}", n=n)
+
+    def counted(self, n: int, noun: str) -> str:
+        """How many of something: `1 task`, `2 tasks`."""
+        if self.is_chinese:
+            return COUNTED[noun].format(n=n)
+        return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
     def duration(self, written: str) -> str:
         """A length of time as definitions write it: `60d`, in Chinese `60天`."""

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import dramatiq
 import pytest
 
+from sopd.broker import open_broker
+from sopd.cli import checks_ground
+from sopd.config import Broker
 from sopd.crypto import CallbackCrypto, CallbackRejected
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.people import Plan, Population
 from sopd.sandbox.server import SandboxServer, serve
 from sopd.sandbox.world import World
 from sopd.store import Store
-from sopd.store.tables import Dirty, Dispatch, Inbox, Job, Outbox, SetAside, Tag, WecomWindow
+from sopd.store.migrate import migrate
+from sopd.store.tables import Dirty, Dispatch, Inbox, Job, Outbox, SetAside, Signal, Tag, WecomWindow
 from tests.support.factories import T0, add, befriend, publish
+from tests.support.servers import Valkey
 from tests.support.shell import *  # noqa: F403
-from tests.support.shell import Shell
+from tests.support.shell import SETTINGS, Shell
 from tests.support.stores import *  # noqa: F403
 
 MINUTE, DAY = 60_000, 86_400_000
@@ -40,8 +49,10 @@ def wrong(shell: Shell) -> list[dict[str, str]]:
 def test_a_new_installation_is_well(shell: Shell) -> None:
     found = findings(shell, "--offline")
 
-    assert {each["verdict"] for each in found} == {"ok"}
-    assert [each["check"] for each in found] == ["settings", "calendar", "database", "clock", "sops", "work", "inbox"]
+    assert {each["verdict"] for each in found if each["check"] != "broker"} == {"ok"}
+    assert [each["check"] for each in found] == [
+        "settings", "calendar", "broker", "database", "clock", "sops", "work", "inbox",
+    ]  # fmt: skip
     page = shell("doctor", "--offline", "--format", "table").stdout
     assert page.startswith("✓ settings") and page.endswith("nothing is wrong\n")
 
@@ -89,6 +100,10 @@ def dispatch(store: Store, state: str, **columns: Any) -> None:
         ("job", "reconcile is failed: no permission", "log",
          lambda store: add(store, Job, kind="reconcile", key="", state="failed", reason="no permission")),
         ("work", "(collect)", "sopd run", lambda store: dispatch(store, "requested", act_at=T0)),
+        ("signals", "1 signal not judged, the oldest for 1 d", "sopd run",
+         lambda store: add(store, Signal, received_at=T0)),
+        ("task", "WeCom's answer was lost 1 d ago", "a look-up takes ten minutes",
+         lambda store: dispatch(store, "uncertain", attempted_at=T0)),
     ],
 )  # fmt: skip
 def test_what_waits_for_a_person_is_wrong_and_says_what_to_do(
@@ -130,6 +145,82 @@ def test_a_rehearsals_clock_on_the_way_to_the_real_wecom_is_wrong(shell: Shell, 
     assert [each["what"] for each in wrong(shell)] == [told]
 
 
+def test_a_year_without_days_off_is_a_note(shell: Shell, store: Store) -> None:
+    store.set_clock(T0 + 20 * 365 * DAY)
+
+    told = {each["check"]: each for each in findings(shell, "--offline")}["calendar"]
+
+    assert told["verdict"] == "note" and "are known for 2046" in told["what"]
+    assert "company.holidays_file" in told["fix"]
+
+
+def test_a_database_of_a_newer_program_is_left_alone(bare_url: str, tmp_path: Path) -> None:
+    newer = Store.open(bare_url)
+    migrate(newer)
+    with newer.transaction() as tx:
+        tx.run("insert into schema_migration (number, name, applied_at) values (99, 'later', 0)")
+    newer.close()
+    (tmp_path / "sopd.toml").write_text(SETTINGS.format(url=bare_url), encoding="utf-8")
+
+    last = wrong(Shell(tmp_path))[-1]
+
+    assert last["what"].startswith("the database is at schema 99") and "run the newer sopd" in last["fix"]
+
+
+def test_a_disk_that_is_nearly_full_is_wrong(
+    tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test can fill a disk: the line is drawn above what any disk has."""
+    monkeypatch.setattr(checks_ground, "LEAST_FREE_BYTES", 1 << 80)
+    url = f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'store.db')}"
+    (tmp_path / "sopd.toml").write_text(SETTINGS.format(url=url), encoding="utf-8")
+
+    told = [(each["check"], each["fix"]) for each in wrong(Shell(tmp_path))]
+
+    assert told == [("disk", "make room before it is full")]
+
+
+# -- the broker --------------------------------------------------------------------------------------------------------
+
+
+def with_redis(shell: Shell, url: str) -> dict[str, str]:
+    """What is found about a broker at this address, by verdict."""
+    text = (shell.folder / "sopd.toml").read_text(encoding="utf-8")
+    (shell.folder / "sopd.toml").write_text(f'{text}\n[broker]\nurl = "{url}"\n', encoding="utf-8")
+    lines = shell("doctor", "--offline", "--json", code=None).stdout.splitlines()
+    return {each["verdict"]: each["what"] for each in map(json.loads, lines) if each["check"] == "broker"}
+
+
+def test_a_redis_that_does_not_answer_is_wrong_and_its_password_is_not_shown(shell: Shell) -> None:
+    told = with_redis(shell, "redis://:hush@127.0.0.1:1/0")
+
+    assert told["wrong"] == "Redis does not answer on 127.0.0.1:1"
+
+
+def test_a_redis_that_answers_is_well_until_wake_ups_pile_up(shell: Shell, valkey: Valkey) -> None:
+    url = valkey.fresh_url()
+    assert with_redis(shell, url)["ok"].endswith(", 0 wake-ups wait")
+
+    queue, _ = open_broker(Broker(url=url))
+    ring = dramatiq.actor(lambda: None, broker=queue, actor_name="fire", queue_name="work")
+    for _ in range(checks_ground.MOST_WAKE_UPS + 1):
+        ring.send()
+    queue.close()
+
+    said = {each["what"]: each["fix"] for each in wrong(shell)}
+    assert any("201 wake-ups wait in Redis" in what and "sopd worker" in fix for what, fix in said.items())
+
+
+def test_database_and_broker_that_do_not_fit_are_noted(shell: Shell, store: Store) -> None:
+    told = [(each["verdict"], each["what"]) for each in findings(shell, "--offline") if each["check"] == "broker"]
+
+    if store.dialect.name == "sqlite":
+        assert told == [("ok", "inside this process")]
+        assert "exactly one daemon" in with_redis(shell, "redis://127.0.0.1:1/0")["note"]
+    else:
+        assert [verdict for verdict, _ in told] == ["note"] and "memory:// wakes nobody" in told[0][1]
+
+
 def test_a_tag_that_a_sop_needs_and_that_is_gone_is_shown(shell: Shell, store: Store) -> None:
     publish(store, '{"sop": {"steps": []}, "tag_ids": {"结果/已下单": "et1"}}', key="care")
     add(store, Tag, tag_id="et1", group_name="结果", name="已下单", deleted_at=T0)
@@ -160,12 +251,17 @@ def wecom() -> Iterator[SandboxServer]:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """A callback that knows the keys, behind which no daemon is ready."""
+    """A callback that knows the keys, behind which no daemon is ready. It ticked last at `ticked_s`."""
+
+    ticked_s = 0.0
 
     crypto = CallbackCrypto(KEYS.callback_token, KEYS.encoding_aes_key, KEYS.corp_id)
 
     def do_GET(self) -> None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        if self.path == "/metrics":
+            self.answer(200, f'# HELP x\nsopd_last_progress_timestamp_seconds{{part="tick"}} {self.ticked_s!r}\n')
+            return
         if "echostr" not in query:
             self.answer(503, "starting")
             return
@@ -185,7 +281,11 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def callback() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Echo)
+    yield from serving(type("Ticking", (Echo,), {"ticked_s": time.time()}))
+
+
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server.server_port
@@ -232,3 +332,43 @@ def test_what_is_not_connected_yet_is_named_setting_by_setting(shell: Shell) -> 
 
     names = ("corp_id", "agent_id", "secret", "token", "encoding_aes_key")
     assert empty == [f"wecom.{name} is empty" for name in names]
+
+
+def test_a_ticker_that_hangs_is_found_by_its_last_tick(shell: Shell, wecom: SandboxServer) -> None:
+    for port in serving(type("Hanging", (Echo,), {"ticked_s": time.time() - 300})):
+        connected(shell, wecom, port)
+        told = [each["what"] for each in findings(shell, code=1) if each["check"] == "daemon"]
+
+    assert told[-1] == f"the daemon on http://127.0.0.1:{port} has not ticked for 5 min"
+
+
+@pytest.mark.parametrize(("off_s", "said"), [(12600, "behind"), (-12600, "ahead of"), (0, None)])
+def test_wecoms_clock_is_held_against_the_databases(shell: Shell, off_s: int, said: str | None) -> None:
+    class Dated(Echo):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + off_s)
+
+    for port in serving(Dated):
+        with (shell.folder / "sopd.toml").open("r+", encoding="utf-8") as file:
+            text = file.read().replace("http://127.0.0.1:1", f"http://127.0.0.1:{port}")
+            file.seek(0)
+            file.write(text)
+        told = [each["what"] for each in findings(shell, code=1) if "WeCom's" in each["what"]]
+
+    assert told == ([] if said is None else [f"the database's clock is 3 h {said} WeCom's"])
+
+
+def test_doctor_speaks_chinese_where_it_is_asked_to(shell: Shell, store: Store) -> None:
+    store.set_clock(T0 + DAY)
+    dispatch(store, "needs_operator", reason="results unclear")
+    add(store, Inbox, state="set_aside", reason="not XML")
+
+    page = shell("--lang", "zh", "doctor", "--offline", "--format", "table", code=1).stdout
+    lines = shell("--lang", "zh", "doctor", "--offline", "--json", code=1).stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    told = {row["what"]: row["fix"] for row in rows if row["verdict"] == "wrong"}
+
+    assert "发现 2 个问题" in page and "无偏差" in page
+    assert "1 条回调无法处理,已搁置" in told
+    assert any("7 位客户):取消后的结果不明确" in what and "--not-sent" in fix for what, fix in told.items())
+    assert {row["verdict"] for row in rows} <= {"ok", "note", "wrong"}, "words for programs stay as they are"

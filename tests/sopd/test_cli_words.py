@@ -26,7 +26,7 @@ NOT_SAID = {"Commands", "next", "{n} "}
 def texts(only_said: bool) -> Iterator[tuple[str, str]]:
     """(file, text) of every string in the package, or of those handed to something that says them."""
     for path in sorted(FOLDER.glob("*.py")):
-        if path.name == "sentences.py":
+        if path.name.startswith("sentences"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             parts = node.args if isinstance(node, ast.Call) and _name(node) in SAYERS else ()

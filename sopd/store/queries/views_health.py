@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sopd.store.queries.figures import IN_DOUBT
 from sopd.store.queries.views import Where
 from sopd.store.transaction import Transaction
 
@@ -154,8 +155,9 @@ def doubtful_tasks(tx: Transaction, state: str, limit: int) -> list[Doubtful]:
     """Tasks in `needs_operator`, or in doubt (`uncertain`; of cards `unsure`), the oldest first."""
     rows = tx.rows(
         "select d.id, s.key, d.step_id, m.userid, d.size, d.reason, coalesce(d.attempted_at, d.send_at) from dispatch d"
-        " join sop s on s.id = d.sop_id join member m on m.id = d.member_id where d.state = ? order by d.id limit ?",
-        (state, limit),
+        " join sop s on s.id = d.sop_id join member m on m.id = d.member_id"
+        f" where d.state = '{IN_DOUBT[IN_DOUBT.index(state)]}' order by d.id limit ?",  # spelled out for its index
+        (limit,),
     )
     return [Doubtful(*row) for row in rows]
 
