@@ -97,10 +97,11 @@ def test_units_differ_in_what_they_start_and_read_and_in_nothing_else(path: Path
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
-def test_target_starts_and_stops_every_unit(path: Path) -> None:
+def test_target_starts_every_unit_and_waits_until_it_has_stopped(path: Path) -> None:
     settings = unit(path)
 
     assert (settings["PartOf"], settings["WantedBy"], settings["Also"]) == (["sopd.target"],) * 3
+    assert "sopd.target" in settings["After"]
     assert unit(UNITS / "sopd.target")["WantedBy"] == ["multi-user.target"]
 
 
