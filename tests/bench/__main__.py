@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from tests.bench import crowd, door, profiling, report, tables, throughput
+from tests.bench import crowd, door, profiling, report, tables, throughput, workers
 from tests.bench.places import DURABLE, Place, places
 from tests.bench.rivals import match
 from tests.bench.standing import Sizes, Standing
@@ -30,7 +30,7 @@ from tests.support.servers import running_postgres, running_valkey
 KINDS = ("sqlite", "postgres")
 CONTESTS = tuple(dict.fromkeys(contest.name for contest in throughput.CONTESTS))
 STANDING = ("due", "idle", "start")
-ALL = (*CONTESTS, "crowd", *STANDING, "callbacks", "help", "rivals")
+ALL = (*CONTESTS, "crowd", *STANDING, "callbacks", "workers", "help", "rivals")
 QUICK = Sizes(waiting=(1_000, 10_000), due=2_000, rounds=1, backlog=10_000, watch_s=5.0)
 HELP_ROUNDS = 7
 
@@ -80,8 +80,7 @@ def _measure(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path
     wanted = frozenset(asked.only) & set(STANDING)
     for place in grounds if wanted else ():
         yield from Standing(place, QUICK if asked.quick else Sizes(), folder, wanted).measure()
-    for place in grounds if "callbacks" in asked.only else ():
-        yield from door.measure(place, door.QUICK if asked.quick else door.Sizes(), folder)
+    yield from _processes(asked, grounds, folder)
     if "help" in asked.only:
         yield _help_time()
     if "rivals" in asked.only:
@@ -100,6 +99,19 @@ def _contests(asked: argparse.Namespace, grounds: tuple[Place, ...]) -> Iterator
                 yield throughput.run(place, contest, waiting=waiting, count=count, rounds=rounds)
     for place in grounds if "crowd" in asked.only else ():
         yield crowd.measure(place, count=count, rounds=rounds)
+
+
+def _processes(asked: argparse.Namespace, grounds: tuple[Place, ...], folder: Path) -> Iterator[Any]:
+    if not {"callbacks", "workers"} & set(asked.only):
+        return
+    with running_valkey() as valkey:
+        for place in grounds if "callbacks" in asked.only else ():
+            sizes = door.QUICK if asked.quick else door.Sizes()
+            yield from door.measure(place, None if place.kind == "sqlite" else valkey, sizes, folder)
+        for place in grounds if "workers" in asked.only else ():
+            due, rounds = (5_000, 1) if asked.quick else (50_000, 3)
+            if place.kind == "postgres":
+                yield workers.measure(place, valkey, folder, due=due, rounds=rounds)
 
 
 def _rivals(sizes: match.Sizes, folder: Path) -> Iterator[match.Match]:

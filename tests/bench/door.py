@@ -1,7 +1,8 @@
 """How many callbacks the daemon accepts, and how long WeCom waits for its 200, while steps fire (SPEC 15.4).
 
-The real daemon, and `load.py` as a process beside it. Nobody answers the daemon's own calls, so what the callbacks ask
-it to re-read stays wanted; they are taken in, decrypted, made durable and digested as in life.
+The real daemon on SQLite, production's processes on PostgreSQL and Redis, and `load.py` as a process beside them.
+Nobody answers calls to WeCom, so what the callbacks ask to re-read stays wanted; they are taken in, decrypted, made
+durable and digested as in life.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sopd.store import Store
 from tests.bench import filling
-from tests.bench.daemons import CountedDaemon, daemon_on
+from tests.bench.daemons import CountedDaemon
 from tests.bench.load import Heard, Order
 from tests.bench.places import Place
+from tests.bench.processes import TICKER, WEB, WORKER, at_work
 from tests.bench.standing import started
 from tests.bench.throughput import TODAY
+from tests.support.servers import Valkey
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Sizes:
     seconds: int = 10
 
 
-ONE = "`sopd run`"
+ONE, MANY = "`sopd run`", "web, ticker, worker"
 QUICK = Sizes(due=5_000, rate=200, seconds=2)
 
 
@@ -52,8 +56,11 @@ class Door:
     still_due: int
 
 
-def measure(place: Place, sizes: Sizes, folder: Path) -> Iterator[Door]:
-    """First at the rate asked for, then as fast as answered; a backlog of steps fires in both."""
+def measure(place: Place, valkey: Valkey | None, sizes: Sizes, folder: Path) -> Iterator[Door]:
+    """First at the rate asked for, then as fast as answered; a backlog of steps fires in both.
+
+    With a Redis in production's processes, else in one.
+    """
     with place.fresh() as (store, url):
         started(store)
         first = 1
@@ -61,17 +68,33 @@ def measure(place: Place, sizes: Sizes, folder: Path) -> Iterator[Door]:
             filling.add_due(store, first, sizes.due, TODAY)
             filling.settle_down(store)
             first += sizes.due
-            with daemon_on(store, url, folder) as daemon:
-                daemon.wait_until_ready()
-                yield _loaded(store, daemon, Order(daemon.port, rate, sizes.rate * sizes.seconds, mark))
+            store.close()
+            with _listening(url, valkey, folder) as (processes, port):
+                yield _loaded(store, processes, Order(port, rate, sizes.rate * sizes.seconds, mark))
+            store.close()
 
 
-def _loaded(store: Store, daemon: CountedDaemon, order: Order) -> Door:
+@contextmanager
+def _listening(url: str, valkey: Valkey | None, folder: Path) -> Iterator[tuple[str, int]]:
+    if valkey is None:
+        daemon = CountedDaemon(folder, url)
+        try:
+            daemon.wait_until_ready()
+            yield ONE, daemon.port
+        finally:
+            daemon.stop()
+    else:
+        with at_work(url, valkey.url(0), folder, (WEB, TICKER, WORKER)) as running:
+            running.wait_until_ready()
+            yield MANY, running.port
+
+
+def _loaded(store: Store, processes: str, order: Order) -> Door:
     fired, _ = _steps(store)
     heard = send(order)
     now_fired, still_due = _steps(store)
     return Door(
-        "callbacks", store.dialect.name, ONE, order.rate, heard.accepted / heard.seconds, heard.refused,
+        "callbacks", store.dialect.name, processes, order.rate, heard.accepted / heard.seconds, heard.refused,
         heard.p50_ms, heard.p99_ms, heard.worst_ms, now_fired - fired, still_due,
     )  # fmt: skip
 

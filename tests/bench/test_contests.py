@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import crowd, door, report
+from tests.bench import crowd, door, report, workers
 from tests.bench.places import Place
 from tests.bench.rivals import match
 from tests.bench.throughput import CONTESTS, Contest, run
@@ -33,12 +33,23 @@ def test_a_crowd_of_sops_is_measured_on_both_sides(tmp_path: Path) -> None:
     assert found.many > 0
 
 
-def test_callbacks_are_accepted_while_steps_fire(tmp_path: Path) -> None:
-    found = list(door.measure(Place("sqlite", tmp_path, None), door.Sizes(due=500, rate=100, seconds=1), tmp_path))
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_callbacks_are_accepted_while_steps_fire(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue("postgres") if kind == "postgres" else None
+    valkey = request.getfixturevalue("valkey") if kind == "postgres" else None
+    sizes = door.Sizes(due=500, rate=100, seconds=1)
+
+    found = list(door.measure(Place(kind, tmp_path, server), valkey, sizes, tmp_path))
 
     assert [(one.asked_per_s, one.not_accepted) for one in found] == [(100, 0), (0, 0)]
     assert all(one.accepted_per_s > 0 for one in found)
-    assert all(one.steps_fired + one.still_due > 0 for one in found)
+
+
+def test_two_workers_share_what_is_due(tmp_path: Path, postgres: Postgres, valkey: Valkey) -> None:
+    found = workers.measure(Place("postgres", tmp_path, postgres), valkey, tmp_path, due=3_000, rounds=1)
+
+    assert found.one > 0
+    assert found.two > 0
 
 
 @pytest.mark.parametrize("rival", match.installed())

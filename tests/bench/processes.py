@@ -1,0 +1,75 @@
+"""A company in production: ticker, web and workers as processes of their own, on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.bench.daemons import free_port, settings_of
+
+TICKER, WEB, WORKER = ("run", "--role", "ticker"), ("run", "--role", "web"), ("worker",)
+READY_WITHIN_S, ENDS_WITHIN_S = 120, 60
+
+
+@dataclass(frozen=True)
+class Running:
+    """The processes, the port of the web among them, and where they log."""
+
+    processes: Sequence[subprocess.Popen[bytes]]
+    port: int
+    log: Path
+
+    def require(self) -> None:
+        """Raise, with the log, if one has ended by itself."""
+        dead = [one.args for one in self.processes if one.poll() is not None]
+        if dead:
+            raise RuntimeError(f"ended by themselves: {dead}\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def wait_until_ready(self) -> None:
+        """Wait for the web's /readyz."""
+        pause, begun = threading.Event(), time.perf_counter()
+        while not self._is_ready():
+            self.require()
+            if time.perf_counter() - begun > READY_WITHIN_S:
+                raise RuntimeError(f"not ready in {READY_WITHIN_S} s")
+            pause.wait(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def at_work(url: str, broker: str, folder: Path, commands: Sequence[Sequence[str]]) -> Iterator[Running]:
+    """These commands of `sopd`, until the end of the block."""
+    port, settings, log = free_port(), folder / "processes.toml", folder / "processes.log"
+    settings.write_text(settings_of(url, port, broker=broker), encoding="utf-8")
+    with ExitStack() as running, log.open("wb") as output:
+        started = []
+        for command in commands:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sopd", "--config", str(settings), *command],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+            running.callback(_end, process)
+            started.append(process)
+        yield Running(started, port, log)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
