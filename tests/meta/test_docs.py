@@ -18,9 +18,10 @@ from tests.meta.test_floors import FLOORS
 
 README, README_ZH = ROOT / "README.md", ROOT / "README.zh-CN.md"
 CONNECT, CONNECT_ZH = ROOT / "docs/connect-wecom.md", ROOT / "docs/connect-wecom.zh-CN.md"
-INSTALL, ARCHITECTURE = ROOT / "docs/install.md", ROOT / "docs/architecture.md"
+INSTALL, INSTALL_ZH = ROOT / "docs/install.md", ROOT / "docs/install.zh-CN.md"
+ARCHITECTURE = ROOT / "docs/architecture.md"
 PAGES = sorted([README, README_ZH, ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
-PAIRS = [(README, README_ZH), (CONNECT, CONNECT_ZH)]
+PAIRS = [(README, README_ZH), (CONNECT, CONNECT_ZH), (INSTALL, INSTALL_ZH)]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
