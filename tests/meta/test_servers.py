@@ -45,6 +45,6 @@ def test_server_is_gone_after_its_block() -> None:
     with running_valkey() as server:
         pass
 
-    assert server.process.poll() is not None
+    assert server.program.process.poll() is not None
     with pytest.raises(redis.exceptions.ConnectionError):
         redis.Redis(unix_socket_path=str(server.socket)).ping()

