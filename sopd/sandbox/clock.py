@@ -87,6 +87,11 @@ class CoordinatedClock:
             return all(one.round >= self._jump_round for one in self._participants.values())
 
     @property
+    def round(self) -> int:
+        """Rises when everybody has reported, and when somebody joins or leaves."""
+        return self._round
+
+    @property
     def participants(self) -> tuple[str, ...]:
         """Names of the registered processes."""
         return tuple(self._participants)

@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -87,12 +87,17 @@ class CompanyDoor:
 
 
 class SandboxServer:
-    """A running sandbox. `start` returns at once; `stop` waits for its two threads."""
+    """A running sandbox. `start` returns at once; `stop` waits for its two threads.
 
-    def __init__(self, stage: Stage, clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    `more` are further listening sockets on which it answers: those of hosts with a loopback of their own.
+    """
+
+    def __init__(
+        self, stage: Stage, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, more: Sequence[socket.socket] = ()
+    ) -> None:
         self.stage = stage
         self.clock = clock
-        self._socket = _listen(host, port)
+        self._sockets = [_listen(host, port), *more]
         self._wake = threading.Event()
         self._stopping = threading.Event()
         app = Web(stage, clock, self._wake.set).app()
@@ -101,15 +106,20 @@ class SandboxServer:
             uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=2)
         )
         self._threads = [
-            threading.Thread(target=self._uvicorn.run, args=([self._socket],), name="sandbox-web", daemon=True),
+            threading.Thread(target=self._uvicorn.run, args=(self._sockets,), name="sandbox-web", daemon=True),
             threading.Thread(target=self._live, name="sandbox-stage", daemon=True),
         ]
 
     @property
     def url(self) -> str:
         """Where the sandbox answers, e.g. http://127.0.0.1:8900."""
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def port(self) -> int:
+        """The port of `url`."""
+        return int(self._sockets[0].getsockname()[1])
 
     def start(self) -> SandboxServer:
         """Begin to answer and to live."""
@@ -125,7 +135,8 @@ class SandboxServer:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
-        self._socket.close()
+        for listening in self._sockets:
+            listening.close()
         self.stage.postman.close()
 
     def run(self) -> None:

@@ -6,6 +6,7 @@ WeCom's paths go through the gateway in worker threads, so overlapping calls rea
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -28,6 +29,8 @@ from sopd.sandbox.faults import Fault
 from sopd.sandbox.gateway import Dropped
 from sopd.sandbox.refusals import ImpossibleDeed
 from sopd.sandbox.stage import Stage
+
+LOOK_S = 0.004  # between two looks whether a round is closed
 
 
 class BrokenResponse(Response):
@@ -83,8 +86,10 @@ class Web:
         return JSONResponse(self._time())
 
     async def tell_clock(self, request: WebRequest) -> Response:
-        """register {name} · report {name, idle, next_due, epoch} · deregister {name} -> the time.
+        """register {name} · report {name, idle, next_due, epoch, patience_ms?} · deregister {name} -> the time.
 
+        A report is answered when everybody has reported, or when `patience_ms` (default 0) have passed: processes that
+        idle wait here for the others instead of asking again and again.
         404 for a report of a process that is not registered (any more): it must register again.
         """
         clock = self._coordinated()
@@ -95,7 +100,9 @@ class Web:
         elif verb == "deregister":
             clock.deregister(name)
         elif verb == "report":
+            reporting = clock.round
             clock.report(name, _report(given), real_s=time.monotonic())
+            await _until_closed(clock, reporting, _field(given, "patience_ms", int, 0))
         else:
             raise ImpossibleDeed(f"the clock does not know {verb!r}", "register, report or deregister")
         if self._stage.is_busy(self._clock.now()):
@@ -152,6 +159,12 @@ class Web:
             participants = list(self._clock.participants)
             return {**told, "finished": self._clock.finished, "participants": participants}
         return {**told, "finished": False, "participants": []}
+
+
+async def _until_closed(clock: CoordinatedClock, reporting: int, patience_ms: int) -> None:
+    by_s = time.monotonic() + patience_ms / 1000
+    while clock.round == reporting and time.monotonic() < by_s:
+        await asyncio.sleep(LOOK_S)
 
 
 async def _refused(request: WebRequest, error: Exception) -> Response:

@@ -85,6 +85,12 @@ class Store:
                 tx.run("insert into clock (id, now) values (1, ?) on conflict (id) do update set now = excluded.now",
                        (now,))  # fmt: skip
 
+    def advance_clock(self, now: Instant) -> None:
+        """As `set_clock`, but never back: what a process that was held up brings may be long past."""
+        with self.transaction() as tx:
+            tx.run("insert into clock (id, now) values (1, ?) on conflict (id) do update set now = excluded.now"
+                   " where clock.now < excluded.now", (now,))  # fmt: skip
+
     def on_statement(self, hook: Hook | None) -> None:
         """Call `hook(sql)` before every statement, BEGIN and COMMIT included, ROLLBACK not; None ends that."""
         self._hook = hook

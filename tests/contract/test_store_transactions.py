@@ -154,6 +154,15 @@ def test_a_rehearsals_clock_replaces_the_time_for_everybody(store: Store, store_
     assert store.now() > T0 + 5
 
 
+def test_a_process_that_was_held_up_does_not_put_a_rehearsals_clock_back(store: Store) -> None:
+    store.advance_clock(T0 + 5)
+    store.advance_clock(T0)
+    assert store.now() == T0 + 5
+    store.advance_clock(T0 + 6)
+    assert store.now() == T0 + 6
+    store.set_clock(None)
+
+
 def test_every_statement_is_told_before_it_runs(store: Store) -> None:
     told: list[str] = []
     store.on_statement(told.append)

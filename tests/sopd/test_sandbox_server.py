@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from urllib.parse import parse_qs, urlsplit
@@ -153,6 +154,27 @@ def test_on_the_hosts_clock_nobody_may_coordinate(client: httpx.Client) -> None:
     assert client.post("/sandbox/clock/register", json={"name": "daemon"}).status_code == 404
     assert client.get("/sandbox/clock").status_code == 404
     assert client.get("/sandbox/state").json()["now"] > NEW_YEAR
+
+
+def test_who_idles_waits_for_the_others_as_long_as_it_says(callback: Callback) -> None:
+    world = World("s", now=NEW_YEAR)
+    server = serve(world, None, callback.url, coordinated=True, until=NEW_YEAR + DAY).start()
+    with httpx.Client(base_url=server.url, trust_env=False) as client, ThreadPoolExecutor(1) as beside:
+        for name in ("ticker", "worker"):
+            client.post("/sandbox/clock/register", json={"name": name})
+
+        def report(name: str, patience_ms: int) -> int:
+            said = {"name": name, "idle": True, "next_due": NEW_YEAR + 60_000, "epoch": 0, "patience_ms": patience_ms}
+            return client.post("/sandbox/clock/report", json=said).json()["now"]
+
+        assert report("ticker", 1) == NEW_YEAR  # nobody else has reported: answered when its patience ends
+        report("worker", 0)
+        waiting = beside.submit(report, "ticker", 30_000)
+        while not waiting.done() and report("worker", 0) == NEW_YEAR:
+            pass
+        assert waiting.result(30) in (NEW_YEAR, NEW_YEAR + 60_000)
+        assert server.clock.now() == NEW_YEAR + 60_000
+    server.stop()
 
 
 def test_the_url_check_goes_over_http(sandbox: SandboxServer, callback: Callback) -> None:
