@@ -8,7 +8,7 @@ BENCH  := .venv-bench
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint units rules wheel bench nightly clean
+.PHONY: help venv demo test lint units rules wheel bench chaos nightly clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ $(BENCH)/.installed: requirements.lock setup.cfg
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(BENCH)/constraints \
 		--editable '.[test,fast,bench]'
 	@touch $@
+
+chaos: venv  ## kill, cut, stop and mislead everything for 30 minutes (ARGS="--minutes 5 --seed 7")
+	@$(PY) -m tests.chaos $(ARGS)
 
 nightly: venv  ## run the long searches that `make test` leaves out
 	@$(PY) -m pytest -q -m nightly $(ARGS)

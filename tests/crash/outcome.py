@@ -59,7 +59,7 @@ _QUESTIONS = {
 }
 _REPEATABLE = ("audit", "acts")
 """Who gives an order twice, because he did not hear that it was done, is twice in the audit; once is what counts."""
-_UNFINISHED = {
+UNFINISHED = {
     "inbox": "select event, change_type from inbox where state <> 'done'",
     "signals": "select ref from signal where handled_at is null",
     "hand-overs": "select id from relation where handover_until is not null",
@@ -93,7 +93,7 @@ def outcome_of(rig: Rig) -> Outcome:
         engine = {name: Counter(tx.rows(sql)) for name, sql in _QUESTIONS.items()}
         engine |= {name: Counter(set(engine[name])) for name in _REPEATABLE}
         engine["counters"] = Counter(read_counters(tx).items())
-        unfinished = {name: rows for name, sql in _UNFINISHED.items() if (rows := tx.rows(sql))}
+        unfinished = {name: rows for name, sql in UNFINISHED.items() if (rows := tx.rows(sql))}
     arrived = Counter(
         (*pair, kind, said["text"])
         for pair, row in account.items()
