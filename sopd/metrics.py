@@ -105,7 +105,7 @@ def show(gauge: Gauge, values: Mapping[str, float] | Mapping[tuple[str, ...], fl
 
 
 def got_on(part: str) -> None:
-    """Note that a part of this process got on: `tick` after a tick that succeeded, `work` after a unit of work."""
+    """Note that a part of this process got on: `step` and `tick` of its main thread, `work` of any thread."""
     LAST_PROGRESS.labels(part).set(time.time())
 
 

@@ -102,6 +102,7 @@ class Process(ABC):
             log.warning("step failed", reason=str(error), failures=self._failures)
             return None
         self._failures = 0
+        metrics.got_on("step")
         if watchdog_seconds() is not None:
             sd_notify("WATCHDOG=1")
         return seen

@@ -60,6 +60,10 @@ def test_every_process_answers_probes_and_leaves_in_good_order(words: str, fleet
     assert answers["/readyz"].text == "ready"
     assert re.search(r"^sopd_queue_depth\{queue=\"work\"\} \d", answers["/metrics"].text, re.MULTILINE)
     assert httpx.get(process.url + "/nothing", trust_env=False).status_code == 404
+    asked = (httpx.get(process.url + "/metrics", trust_env=False).text for _ in range(500))
+    shown = next(text for text in asked if 'timestamp_seconds{part="step"}' in text)
+    assert ('timestamp_seconds{part="tick"}' in shown) == (words not in ("worker", "run --role web"))
+    assert "\nsopd_database_up 1.0\n" in shown
 
     begun = time.monotonic()
     assert process.stop() == 0, process.last_words()
