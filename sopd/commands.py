@@ -169,6 +169,14 @@ class RetrySetAside:
 
 
 @dataclass(frozen=True)
+class ForgetCustomer:
+    """Erase a person; sums stay."""
+
+    external_userid: str
+    who: str
+
+
+@dataclass(frozen=True)
 class PruneRows:
     """What an operator had pruned: the kinds of rows that were asked for, and how many went, by table."""
 
@@ -221,6 +229,7 @@ Command = (
     | RetryPushes
     | ReplayInbox
     | RetrySetAside
+    | ForgetCustomer
     | PruneRows
     | CreateToken
     | RevokeToken

@@ -10,7 +10,7 @@ import click
 from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options, since_option
 from sopd.cli.taking import a_file, skip_option
-from sopd.cli.verbs import noun, output_options, pass_desk, person_option
+from sopd.cli.verbs import noun, output_options, pass_desk, person_option, yes_option
 
 customer = noun("customer", "Customers (客户): named by external_userid, or by a name that nobody else has.")
 
@@ -126,3 +126,28 @@ def mute(desk: Desk, references: tuple[str, ...], off: bool) -> None:
     from sopd.cli import customers
 
     customers.mute(desk, references, not off)
+
+
+@customer.verb(
+    "forget",
+    """
+    sopd customer forget wmAAA --dry-run
+    sopd customer forget 王小雨
+    sopd customer forget wmAAA --yes
+    """,
+)
+@a_customer
+@click.option("--dry-run", is_flag=True, help="Only count what there is.")
+@yes_option
+@person_option
+@pass_desk
+def forget(desk: Desk, reference: str, dry_run: bool, yes: bool) -> None:
+    """Erase a person for good; sums stay.
+
+    Open runs end, tasks that are out are stopped, and once WeCom has nothing to answer any more, name, ids, attributes,
+    tags, what was said and callbacks go. Friends in WeCom stay friends: sopd passes over what it shows of them until
+    they add a member anew. Backups made before keep everything.
+    """
+    from sopd.cli import customer_forget
+
+    customer_forget.forget(desk, reference, dry_run, yes)

@@ -34,6 +34,13 @@ SENTENCES: dict[str, str] = {
     "{file}: schema {schema}, {rows} rows, {size} bytes": "{file}:结构版本 {schema},{rows} 行,{size} 字节",
     "{place}: schema {schema}, {rows} rows from {file}": "{place}:结构版本 {schema},已从 {file} 恢复 {rows} 行",
     "Replace everything in {place} by {file}?": "用 {file} 替换 {place} 中的全部数据?",
+    "{customer}: contacts {relations}, runs {runs}, open ones {open_runs}, pushes under way {open_pushes}":
+        "{customer}:好友 {relations},执行 {runs}(进行中 {open_runs}),未完结推送 {open_pushes}",
+    "  signals {signals}, audiences {audiences}": "  信号 {signals},人群包 {audiences}",
+    "Erase this person for good?": "永久抹除此人的数据?",
+    "erased; what is left is called {token}": "已抹除,仅保留代号 {token}",
+    "nothing is sent any more; a running daemon erases the rest once WeCom has answered everything":
+        "不再发送任何内容;待企业微信返回在途结果后,运行中的服务会抹除其余数据",
     "the settings keep all of it for ever; --older-than says otherwise":
         "按设置全部永久保留;如需清理请用 --older-than 指定",
     "{kind}: rows of {table}: {rows}": "{kind}:{table} 表 {rows} 行",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from machines.calendar import SECOND_MS
 from sopd.commands import MuteCustomer, TagRelation
 from sopd.errors import NotFound, Refused
-from sopd.handlers import contact_news, dispatches, handovers, pushes, tag_library, tags
+from sopd.handlers import contact_news, dispatches, forgotten, handovers, pushes, tag_library, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.contact_news import Contact
@@ -55,6 +55,8 @@ def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
     latest = {one.pair: one for one in sorted(losses, key=lambda one: one.at)}
     if not latest:
         return NOTHING
+    for pair in forgotten.losses(tx, list(latest)):
+        del latest[pair]
     _bury_unknown(tx, list(latest.values()))
     known = people.lock_known_of(tx, latest)
     unclear = {pair for pair, row in known.items() if row.state != "lost" and _same_second(row, latest[pair])}

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from machines.calendar import Instant
-from sopd.handlers import contact_news, customers, enrollments, handovers, tags
+from sopd.handlers import contact_news, customers, enrollments, forgotten, handovers, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import Consequences, follow
 from sopd.handlers.contact_news import Contact
@@ -58,6 +58,7 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
     Each pair is taken once, the last sighting of it.
     """
     with app.store.transaction() as tx:
+        sightings = _without_forgotten(tx, sightings)
         page = _page(tx, {(one.userid, one.external_userid): one for one in sightings})
         _insert(tx, page)
         over = _write(tx, page)
@@ -71,6 +72,15 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         # Last: others mark re-reads while they hold what has been locked above.
         _finish(tx, app, page, taken.pending)
         _ask_who_handed_over(tx, app, begun)
+
+
+def _without_forgotten(tx: Transaction, sightings: Sequence[Sighting]) -> Sequence[Sighting]:
+    """What is left of these when nobody comes back who was erased; the re-reads behind those passed over are done."""
+    unwanted = forgotten.unwanted(tx, sightings)
+    if not unwanted:
+        return sightings
+    inbox.finish(tx, [(*one.pair, one.mark) for one in sightings if one.pair in unwanted and one.mark is not None])
+    return [one for one in sightings if one.pair not in unwanted]
 
 
 def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:

@@ -36,6 +36,11 @@ create index customer_unionid on customer (unionid) where unionid is not null;
 create unique index customer_crm_id on customer (crm_id) where crm_id is not null;
 create index customer_phone on customer (phone_hash) where phone_hash is not null;
 
+create table forgotten (
+    hash text not null primary key,
+    at bigint not null
+);
+
 create table relation (
     id bigserial not null primary key,
     member_id bigint not null,

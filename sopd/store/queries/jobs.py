@@ -46,6 +46,11 @@ def claim(tx: Transaction, kinds: Sequence[str], lease_ms: int) -> JobRow | None
     return JobRow(*rows[0]) if rows else None
 
 
+def is_running(tx: Transaction, kind: str, key: str) -> bool:
+    """Whether a job is not over."""
+    return tx.one("select 1 from job where kind = ? and key = ? and ended_at is null", (kind, key)) is not None
+
+
 def go_on(tx: Transaction, job: JobRow, rows: int) -> None:
     """Note a batch that is done; the next one is due at once."""
     tx.run(

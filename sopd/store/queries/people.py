@@ -177,6 +177,12 @@ def _ids_of(tx: Transaction, table: str, name: str, wanted: Sequence[str]) -> di
                         given.params))  # fmt: skip
 
 
+def customer_id(tx: Transaction, external_userid: str) -> int | None:
+    """The id of one customer, None if there is none."""
+    found: int | None = tx.value("select id from customer where external_userid = ?", (external_userid,))
+    return found
+
+
 def mute(tx: Transaction, external_userid: str, at: int | None) -> int | None:
     """Set or clear 免打扰, keeping the first instant; returns the customer's id, None if there is none."""
     return tx.value(

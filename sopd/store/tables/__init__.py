@@ -7,7 +7,7 @@ step, one reservation per customer, window and place, one open mass send per cus
 from __future__ import annotations
 
 from .fields import Row, UtcField, bound
-from .people import Audience, AudienceMember, Customer, Member, Relation, RelationTag, Signal, Tag
+from .people import Audience, AudienceMember, Customer, Forgotten, Member, Relation, RelationTag, Signal, Tag
 from .plumbing import (
     Audit,
     Clock,
@@ -28,6 +28,7 @@ TABLES: tuple[type[Row], ...] = (
     Clock,
     Member,
     Customer,
+    Forgotten,
     Relation,
     Tag,
     RelationTag,

@@ -48,6 +48,16 @@ Customer.add_index(Customer.crm_id, name="customer_crm_id", unique=True, where=S
 Customer.add_index(Customer.phone_hash, name="customer_phone", where=SQL("phone_hash is not null"))
 
 
+class Forgotten(Row):
+    """Somebody who was erased, known by a hash alone: relations that began before `at` do not bring her back."""
+
+    hash = TextField(primary_key=True)  # hex SHA-256 of the external_userid
+    at = UtcField()
+
+    class Meta:
+        table_name = "forgotten"
+
+
 class Relation(Row):
     """好友关系: one member and one customer, reopened in place by a later add (D24).
 
