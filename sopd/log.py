@@ -28,8 +28,8 @@ _SECRET_IN_TEXT = re.compile(
     r"(?i)\b(access_token|corpsecret|secret|password|token|welcome_code|msg_signature)(=|[\"']?:\s*[\"']?)[^&\s\"',}]+"
 )
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^:@/\s]*):[^@/\s]+@")
-# These write a line per request or message; that is not a unit of work, and their lines hold addresses.
-_CHATTY = ("httpx", "httpcore", "dramatiq", "uvicorn.access", "peewee")
+# These write a line per request, message or transition; that is not a unit of work, and their lines hold addresses.
+_CHATTY = ("httpx", "httpcore", "dramatiq", "uvicorn.access", "peewee", "transitions")
 
 
 def configure(level: str = "info", *, stream: TextIO | None = None) -> None:

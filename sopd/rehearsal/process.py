@@ -14,7 +14,7 @@ import httpx
 
 from sopd.errors import SopdError
 
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 40
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sopd.rehearsal.process import DaemonProcess
@@ -43,11 +44,17 @@ class Fleet:
 
     def start(self, words: str, port: int | None = None) -> Member:
         """Start `sopd WORDS` and wait until it is ready."""
-        number = len(self.members)
-        member = Member(self.config, words, port or free_port(), self.folder / f"{number}.log")
+        port = port or free_port()
+        member = Member(self.config, words, port, self.folder / f"{port}.log")
         self.members.append(member)
         member.start()
         return member
+
+    def start_all(self, *commands: str, port: int | None = None) -> list[Member]:
+        """Start several at once; `port` is that of the web."""
+        with ThreadPoolExecutor() as threads:
+            ports = [port if "run" in words and "ticker" not in words else None for words in commands]
+            return list(threads.map(self.start, commands, ports))
 
     def call(self, *words: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
