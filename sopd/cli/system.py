@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
@@ -95,11 +96,12 @@ def _replace(desk: Desk, file: Path, text: str) -> None:
 def _program(root: Path) -> str:
     """The path of this installation's `sopd`; what is written for another root is not started from here."""
     path = f"{sysconfig.get_path('scripts')}/sopd"
-    if root == Path("/") and path.startswith(UNSEEN_BY_UNITS):
+    unseen = [part for part in (path, os.path.realpath(sys.executable)) if part.startswith(UNSEEN_BY_UNITS)]
+    if root == Path("/") and unseen:
         hidden = ", ".join(part.rstrip("/") for part in UNSEEN_BY_UNITS)
         raise ConfigError(
-            f"units could not start {path}: systemd hides {hidden} from them",
-            f"install sopd elsewhere, so that it is {PROGRAM}",
+            f"units could not start {unseen[0]}: systemd hides {hidden} from them",
+            f"install sopd as {PROGRAM}, in an environment made with the distribution's Python",
         )
     return path
 

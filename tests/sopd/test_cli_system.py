@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -109,3 +110,14 @@ def test_a_program_that_units_cannot_see_is_refused(
     refused = shell("init", "--system", code=1).stderr
 
     assert "units could not start /home/somebody/venv/bin/sopd" in refused and "/opt/sopd/venv/bin/sopd" in refused
+
+
+def test_a_python_that_units_cannot_see_is_refused(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: "/opt/sopd/venv/bin")
+    monkeypatch.setattr(sys, "executable", "/root/somewhere/bin/python3")
+
+    refused = shell("init", "--system", code=1).stderr
+
+    assert "units could not start /root/somewhere/bin/python3" in refused and "distribution's Python" in refused
