@@ -86,7 +86,7 @@ def _refuse_rows(store: Store) -> None:
     if full:
         raise BackupError(
             f"{store.dialect.place} is not empty: there are rows in {', '.join(full[:5])}",
-            "restore into an empty database, or force it: then everything in it is lost",
+            "restore into an empty database, or add --force: then everything in it is lost",
         )
 
 

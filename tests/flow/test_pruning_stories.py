@@ -108,7 +108,7 @@ SHARES = st.lists(st.floats(0.05, 0.95), min_size=1, max_size=3)
 
 
 @pytest.mark.timeout(900)
-@profile(max_examples=4, derandomize=True, phases=PHASES, suppress_health_check=SHARED)
+@profile(max_examples=3, derandomize=True, phases=PHASES, suppress_health_check=SHARED)
 @given(history=histories(verbs=EVERYTHING, kinds=KINDS, days=45), shares=SHARES)
 def test_pruning_changes_nothing_that_happens_afterwards(fresh, history: History, shares: list[float]) -> None:
     check(history, fresh, shares)

@@ -1,0 +1,84 @@
+"""What pruning costs and what it holds back: a few statements a batch, each along an index."""
+
+from __future__ import annotations
+
+import pytest
+
+from sopd.handlers import pruning
+from sopd.store import Store
+from sopd.store.tables import Inbox, Journal, Push, Signal
+from tests.support.factories import add, add_many, all_rows, befriend, enrol, publish
+from tests.support.plans import plan_of
+
+DAY_MS = 86_400_000
+NOW = 1_795_000_000_000
+OLD = NOW - 400 * DAY_MS
+NUMBERS = [kind for kind in pruning.KINDS if kind not in ("places", "refusals", "claims")]
+"""Kinds whose walk goes along numbers alone."""
+
+
+class OnlyStore:
+    """All of an App that pruning by hand touches."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+
+@pytest.fixture
+def app(store: Store) -> OnlyStore:
+    store.set_clock(NOW)
+    return OnlyStore(store)
+
+
+def ended_runs(store: Store, count: int) -> None:
+    sop = publish(store)
+    for _ in range(count):
+        run = enrol(store, sop, befriend(store), closed_at=OLD, state="normal_end", entered_at=OLD)
+        add(store, Push, enrollment_id=run.id, step_id="a", state="sent", settled_at=OLD)
+        add_many(store, Journal, [{"enrollment_id": run.id, "at": OLD}] * 3)
+
+
+def statements(app: OnlyStore, kind: str) -> list[str]:
+    said: list[str] = []
+    app.store.on_statement(said.append)
+    pruning.prune(app, kind, NOW)
+    app.store.on_statement(None)
+    return said
+
+
+@pytest.mark.parametrize("size", [2, 40])
+def test_a_batch_of_runs_costs_the_same_statements_whatever_its_size(app: OnlyStore, size: int) -> None:
+    ended_runs(app.store, size)
+
+    assert len(statements(app, "runs")) <= 13
+    assert len(all_rows(app.store, Journal)) == 3, "the newest run keeps its story, so that no id comes back"
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_every_walk_goes_along_an_index(app: OnlyStore, kind: str) -> None:
+    ended_runs(app.store, 3)
+    pages = [sql for sql in statements(app, kind) if sql.startswith("select") and sql.endswith("limit ?")]
+
+    assert pages
+    for sql in pages:
+        plan = plan_of(app.store, sql, (NOW,) * (sql.count("?") - 1) + (500,))
+        assert not [line for line in plan.splitlines() if line.strip().startswith(("SCAN", "Seq Scan"))], plan
+
+
+def test_the_newest_row_stays_so_that_no_id_comes_back(app: OnlyStore) -> None:
+    rows = [{"received_at": OLD, "last_at": OLD, "handled_at": OLD, "state": "done"}] * 3
+    made = add_many(app.store, Inbox, [*rows, {**rows[0], "state": "set_aside"}, rows[0]])
+
+    assert pruning.prune(app, "inbox", NOW).rows == {"inbox": 3}
+    assert [row[0] for row in all_rows(app.store, Inbox, "id")] == [made[3].id, made[4].id]
+
+
+def test_what_an_open_run_may_ask_for_stays(app: OnlyStore) -> None:
+    sop = publish(app.store)
+    run = enrol(app.store, sop, befriend(app.store), entered_at=OLD, due_at=NOW + DAY_MS)
+    theirs = {"customer_id": run.customer_id, "at": OLD + 1, "received_at": OLD + 1, "handled_at": OLD + 1}
+    others = [{**theirs, "customer_id": run.customer_id + 1}] * 3
+    add_many(app.store, Signal, [theirs, *others])
+
+    assert pruning.prune(app, "signals", NOW).rows == {"signal": 2}
+    assert all_rows(app.store, Signal, "customer_id", order="id")[0] == (run.customer_id,)
