@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from sopd import holidays, metrics
+from sopd.activity import Activity
+from sopd.actors import Loop, work
 from sopd.handlers import figures
 from sopd.store import Store, Transaction
 from sopd.store.errors import Unavailable
 from sopd.store.queries import figures as queries
 from sopd.store.tables import Dirty, Dispatch, Enrollment, Inbox, Job, Outbox, Relation, SetAside, Signal, WecomWindow
+from sopd.ticker import Ticker
 from tests.contract.test_people_costs import overheard
 from tests.support.company import TestCompany
 from tests.support.factories import T0, add
@@ -96,6 +99,30 @@ def test_reasons_fall_into_known_classes(company: TestCompany) -> None:
     assert shown(company, "sopd_pushes", state="sent", reason="") == 7
     assert shown(company, "sopd_enrollments", state="entered") == 1
     assert shown(company, "sopd_refusals", reason="muted") == 4
+
+
+def test_every_batch_of_a_loop_is_counted_and_timed(company: TestCompany) -> None:
+    left = [200, 7, 0]
+    loop = Loop("signals", "work", lambda app: left.pop(0), ())
+
+    def counted() -> list[float]:
+        asked = ("sopd_batch_rows_count", "sopd_batch_rows_sum", "sopd_batch_seconds_count", "sopd_rows_handled_total")
+        return [metrics.REGISTRY.get_sample_value(name, {"loop": "signals"}) or 0 for name in asked]
+
+    before = counted()
+    work(company.app, loop, Activity())
+
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 207, 2, 207]
+
+
+def test_a_tick_tells_how_late_each_loop_is(company: TestCompany) -> None:
+    company.store.set_clock(T0 + 2 * MINUTE)
+    add(company.store, Signal, ref="a", received_at=T0)
+
+    Ticker(company.app, Activity()).look()
+
+    assert metrics.REGISTRY.get_sample_value("sopd_due_lag_seconds", {"loop": "signals"}) == 120
+    assert metrics.REGISTRY.get_sample_value("sopd_due_lag_seconds", {"loop": "fire"}) == 0
 
 
 def test_a_year_without_days_off_is_told(company: TestCompany) -> None:
