@@ -36,6 +36,9 @@ from sopd.web.listening import listen
 log = structlog.get_logger("sopd.process")
 
 FAILED_STEPS_BEFORE_UNREADY = 3
+CUT_OFF_SECONDS = 2.0
+"""So long after the deadline of a stop the process ends, whatever it is at."""
+UNFINISHED = "work was left unfinished: its rows come back when their leases end"
 DATABASE_AWAY = "the database does not answer: see the log"
 
 
@@ -55,7 +58,6 @@ class Process(ABC):
         self._failures = 0
         self._trouble = ""
         self._started = False
-        self._left_behind = False
 
     @abstractmethod
     def step(self) -> Look:
@@ -153,15 +155,11 @@ class Process(ABC):
             yield worker
         finally:
             if not broker.stop_workers(worker, self.seconds_left()):
-                self._left_behind = True
-                log.warning("work was left unfinished: its rows come back when their leases end")
+                log.warning(UNFINISHED)
 
     def close(self) -> None:
-        """Close what was opened. A process that had to leave work behind ends here: nothing may hold it any longer."""
+        """Close what was opened."""
         self.engine.app.wecom.close()
-        if self._left_behind and sys.exc_info()[0] is None:
-            sys.stderr.flush()
-            os._exit(0)
         with suppress(Unavailable):
             self.store.close()
 
@@ -173,10 +171,25 @@ def require_workers(worker: broker.Worker) -> None:
 
 
 def live(process: Process) -> None:
-    """Run a process until SIGTERM or SIGINT."""
+    """Run a process until SIGTERM or SIGINT; a stop that hangs (in a statement, say) is cut off at its deadline."""
+
+    def stop(*_: object) -> None:
+        if not process.stopping.is_set():
+            cut = threading.Timer(process.settings.engine.stop_within_seconds + CUT_OFF_SECONDS, _cut_off)
+            cut.daemon = True
+            cut.start()
+        process.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.stop())
+        signal.signal(number, stop)
     try:
         process.run()
     finally:
         process.close()
+
+
+def _cut_off() -> None:
+    """Nothing is lost: the database rolls back what was open, and leases end."""
+    log.warning(UNFINISHED)
+    sys.stderr.flush()
+    os._exit(0)
