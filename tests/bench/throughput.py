@@ -145,12 +145,11 @@ def _began(n: int) -> Instant:
     return NOW - HOUR_MS + n % filling.PATTERN * SECOND_MS
 
 
-def mark_new(ground: Ground, first: int, count: int) -> None:
-    """Customers whom callbacks have told of, and intake is about to read."""
-    mark(ground, first, count, "added")
+def _mark_new(ground: Ground, first: int, count: int) -> None:
+    _mark(ground, first, count, "added")
 
 
-def mark(ground: Ground, first: int, count: int, cause: str) -> None:
+def _mark(ground: Ground, first: int, count: int, cause: str) -> None:
     """Re-reads that intake holds under a lease, as it does while it hands a page to `observe`."""
     with ground.store.transaction() as tx:
         tx.insert(
@@ -192,7 +191,7 @@ def _enter_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
 
 def _make_inside(ground: Ground, first: int, count: int) -> None:
     filling.add_inside(ground.store, first, count, TODAY)
-    mark(ground, first, count, "edited")
+    _mark(ground, first, count, "edited")
 
 
 def _tags_engine(ground: Ground, first: int, count: int, batch: int) -> None:
@@ -212,8 +211,8 @@ def _tags_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
 
 
 CONTESTS = (
-    Contest("enter", 100, mark_new, enter_engine, _enter_by_hand),
-    Contest("enter", 500, mark_new, enter_engine, _enter_by_hand),
+    Contest("enter", 100, _mark_new, enter_engine, _enter_by_hand),
+    Contest("enter", 500, _mark_new, enter_engine, _enter_by_hand),
     Contest("fire", 1000, _make_due, _fire_engine, _fire_by_hand),
     Contest("tags", 100, _make_inside, _tags_engine, _tags_by_hand),
     Contest("tags", 500, _make_inside, _tags_engine, _tags_by_hand),

@@ -49,7 +49,7 @@ class Sizes:
     """How often memory is looked at until it stands still."""
 
 
-QUICK = Sizes(waiting=1_000, due=500, tagged=200, within_s=60.0, settle_s=0.5)
+QUICK = Sizes(waiting=1_000, due=2_500, tagged=200, within_s=60.0, settle_s=0.5)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ class Rival:
         """Nobody is known before."""
 
     def schedule(self, first: int, count: int) -> None:
-        throughput.mark_new(self._made, first, count)
         throughput.enter_engine(self._made, first, count, PAGE)
 
     def schedule_due(self, first: int, count: int) -> None:
@@ -45,7 +44,6 @@ class Rival:
         filling.add_due(self._store, first, count, throughput.TODAY)
 
     def tag(self, first: int, count: int) -> None:
-        throughput.mark(self._made, first, count, "edited")
         throughput.tag_engine(self._made, self._known(first, count), PAGE)
 
     def fired(self) -> int:
