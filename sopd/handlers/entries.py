@@ -9,10 +9,12 @@ since the last run, and when time alone changes it next. New customers come thro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, reduce
 from operator import or_
+from types import MappingProxyType
+from typing import NamedTuple
 
 from machines import entry, reasons
 from machines.calendar import Instant
@@ -39,8 +41,7 @@ from sopd.store.queries.flips import Armed
 INHERITED_ADD_WAY = 202
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """Somebody who may enter one SOP now.
 
     cause: as in enrollment.cause. relation_id: of a new-customer SOP the subject; of others the wished-for owner's,
@@ -61,8 +62,7 @@ class Wish:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Entered:
+class Entered(NamedTuple):
     """What became of a wish. reason: of `machines.reasons`, empty when entered (or, asked dry, when it would be)."""
 
     wish: Wish
@@ -70,9 +70,11 @@ class Entered:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A wish with everything it was judged on. `sop` None: it does not take part. `owner` None: nobody is in scope."""
+class Judged(NamedTuple):
+    """A wish with everything it was judged on. `sop` None: it does not take part. `owner` None: nobody is in scope.
+
+    `about` None: nobody needs the exact facts again. `looked`: the rules were looked at.
+    """
 
     wish: Wish
     sop: RunningSop | None
@@ -83,11 +85,12 @@ class Judged:
     last: LastRun | None = None
     anchor_at: Instant = 0
     entered_at: Instant = 0
+    looked: bool = False
 
     @property
     def rule(self) -> bool | None:
         """Whether the entry rule holds; None if it was not looked at."""
-        if self.wish.gate != "own" or self.about is None or self.admission.reason == reasons.INSIDE:
+        if self.wish.gate != "own" or not self.looked or self.admission.reason == reasons.INSIDE:
             return None
         return self.admission.reason != reasons.RULE_FALSE
 
@@ -110,7 +113,7 @@ def enter(
     if not wishes:
         return [], NOTHING
     catalogue = catalogue or app.programs.catalogue(tx, holding=not dry)
-    judged = judge(tx, catalogue, wishes, as_running=as_running)
+    judged = judge(tx, catalogue, wishes, as_running=as_running, begun=begun or {})
     if dry:
         return [Entered(one.wish, None, one.admission.reason) for one in judged], NOTHING
     _refuse(tx, [one for one in judged if one.admission.recorded])
@@ -122,11 +125,17 @@ def enter(
 
 
 def judge(
-    tx: Transaction, catalogue: Catalogue, wishes: Sequence[Wish], *, as_running: bool = False
+    tx: Transaction,
+    catalogue: Catalogue,
+    wishes: Sequence[Wish],
+    *,
+    as_running: bool = False,
+    begun: Mapping[int, Begun] = MappingProxyType({}),
 ) -> list[Judged]:
     """Judge every wish on the facts of this moment; nothing is written. Of two for one place the first counts."""
     live = [(wish, catalogue.live[wish.sop_id]) for wish in wishes if wish.sop_id in catalogue.live]
-    known, last = _load(tx, live)
+    known, last = _load(tx, live, begun)
+    like: dict[Hashable, Admission] = {}
     judged: list[Judged] = []
     taken: set[tuple[int, int]] = set()
     for wish in wishes:
@@ -134,10 +143,10 @@ def judge(
         if sop is None:
             judged.append(_of_no_use(catalogue, wish))
             continue
-        one = _judge(known, last, sop, wish, tx.now, as_running)
+        one = _judge(known, last, sop, wish, tx.now, as_running, like)
         place = (sop.sop_id, one.subject_id)
         if place in taken:
-            one = replace(one, admission=Admission(False, reasons.INSIDE))
+            one = one._replace(admission=Admission(False, reasons.INSIDE))
         elif one.admission.enter:
             taken.add(place)
         judged.append(one)
@@ -155,14 +164,18 @@ def watch(tx: Transaction, judged: Iterable[Judged]) -> None:
 
 
 def _load(
-    tx: Transaction, live: Sequence[tuple[Wish, RunningSop]]
+    tx: Transaction, live: Sequence[tuple[Wish, RunningSop]], begun: Mapping[int, Begun]
 ) -> tuple[Known, dict[tuple[int, int], LastRun]]:
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
     needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
     known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True)
-    subjects = [_subject(sop.kind, wish) for wish, sop in live]
-    return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if live else {}
+    # What this very transaction has made has no run behind it.
+    made = {relation_id for relation_id, one in begun.items() if one.is_made}
+    subjects = [
+        _subject(sop.kind, wish) for wish, sop in live if sop.kind != "new_customer" or wish.relation_id not in made
+    ]
+    return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if subjects else {}
 
 
 def _subject(kind: str | None, wish: Wish) -> int:
@@ -185,39 +198,58 @@ def _judge(
     wish: Wish,
     now: Instant,
     as_running: bool,
+    like: dict[Hashable, Admission],
 ) -> Judged:
+    """`like` remembers what was said of others: of plain facts only a few differ, and whoever is alike is let in alike.
+    """
     program, subject_id = sop.program, _subject(sop.kind, wish)
     past = last.get((sop.sop_id, subject_id))
     if wish.gate == "own" and sop.kind != "new_customer" and past is not None and past.ended_at is None:
         return Judged(wish, sop, subject_id, Admission(False, reasons.INSIDE), last=past)
     owner = _owner(known, program, wish)
-    relation_id = None if owner is None else owner.relation_id
-    about = known.of(program, wish.customer_id, relation_id)
-    if wish.event is not None:
-        about = replace(about, events=(wish.event,))
+    is_plain = program.gate_needs.is_plain and wish.event is None and program.anchor_attribute is None
+    about = None if is_plain else _about(known, program, wish, owner)
     entered_at = _entered_at(program, wish, owner, now)
     anchor_at = _anchor(program, wish, owner, about, entered_at)
     state = "running" if as_running and sop.state == "paused" else sop.state
-    admission = _admit(program, EntryFacts(
-        about=about.restricted_to(program.gate_needs),
-        gate=wish.gate,
-        sop_state=state,
-        is_new=owner is not None and entry.is_new(owner.began_at, sop.started_at),
-        is_inherited=owner is not None and owner.add_way == INHERITED_ADD_WAY,
-        in_scope=owner is not None and program.in_scope(owner.userid),
-        muted=known.muted.get(wish.customer_id, False),
-        member_able=owner is None or owner.able,
-        inside=past is not None and past.ended_at is None,
-        ran_before=past is not None,
-        wait_over=past is None or past.ended_at is None or entry.wait_is_over(program, past.ended_at, now),
-        rule_was_false=past is None or past.rule_false_at is not None,
-        has_anchor=anchor_at is not None,
-        hops=wish.chain.hop,
-        entered_in_chain=sop.sop_id in wish.chain.chain,
-    ))  # fmt: skip
-    if wish.gate != "own" and not admission.enter and not admission.recorded:
-        admission = replace(admission, recorded=True)
-    return Judged(wish, sop, subject_id, admission, owner, about, past, anchor_at or 0, entered_at)
+    is_new = owner is not None and entry.is_new(owner.began_at, sop.started_at)
+    muted = wish.customer_id in known.muted
+    key = (
+        None
+        if about is not None or past is not None
+        else (sop.sop_id, wish.gate, wish.chain, is_new, muted, known.like(program, wish.customer_id, owner))
+    )
+    admission = like.get(key)
+    if admission is None:
+        rules = (about or _about(known, program, wish, owner)).restricted_to(program.gate_needs)
+        admission = _admit(program, EntryFacts(
+            about=rules,
+            gate=wish.gate,
+            sop_state=state,
+            is_new=is_new,
+            is_inherited=owner is not None and owner.add_way == INHERITED_ADD_WAY,
+            in_scope=owner is not None and program.in_scope(owner.userid),
+            muted=muted,
+            member_able=owner is None or owner.able,
+            inside=past is not None and past.ended_at is None,
+            ran_before=past is not None,
+            wait_over=past is None or past.ended_at is None or entry.wait_is_over(program, past.ended_at, now),
+            rule_was_false=past is None or past.rule_false_at is not None,
+            has_anchor=anchor_at is not None,
+            hops=wish.chain.hop,
+            entered_in_chain=sop.sop_id in wish.chain.chain,
+        ))  # fmt: skip
+        if wish.gate != "own" and not admission.enter and not admission.recorded:
+            admission = replace(admission, recorded=True)
+        if key is not None:
+            like[key] = admission
+    return Judged(wish, sop, subject_id, admission, owner, about, past, anchor_at or 0, entered_at, True)
+
+
+def _about(known: Known, program: Program, wish: Wish, owner: Owner | None) -> Facts:
+    """The exact facts; of events the one at hand counts."""
+    about = known.of(program, wish.customer_id, None if owner is None else owner.relation_id)
+    return about if wish.event is None else replace(about, events=(wish.event,))
 
 
 @lru_cache(maxsize=8192)
@@ -240,12 +272,13 @@ def _entered_at(program: Program, wish: Wish, owner: Owner | None, now: Instant)
 
 
 def _anchor(
-    program: Program, wish: Wish, owner: Owner | None, about: Facts, entered_at: Instant
+    program: Program, wish: Wish, owner: Owner | None, about: Facts | None, entered_at: Instant
 ) -> Instant | None:
     began_at = None if owner is None else owner.began_at
     if program.kind == "new_customer" and began_at is not None:
         return began_at
-    attribute = None if program.anchor_attribute is None else about.attribute(program.anchor_attribute)
+    named = program.anchor_attribute
+    attribute = None if named is None or about is None else about.attribute(named)
     event_at = None if wish.event is None else wish.event.at
     return schedule.anchor_of(program, entered_at, began_at=began_at, event_at=event_at, attribute=attribute)
 
@@ -266,7 +299,7 @@ def _armed(one: Judged, now: Instant) -> Armed | None:
     assert one.sop is not None
     program = one.sop.program
     timed = program.entry_needs.time
-    if not (timed or program.reenter.mode == "after") or one.about is None:
+    if not (timed or program.reenter.mode == "after") or not one.looked:
         return None
     at = _look_again_at(one, program, timed, now)
     return Armed(flips.ENTRY, one.sop.sop_id, one.subject_id, one.wish.customer_id, at)
@@ -293,14 +326,13 @@ def _look_again_at(one: Judged, program: Program, timed: bool, now: Instant) -> 
 
 
 def _entrant(one: Judged) -> Entrant:
-    assert one.sop is not None and one.owner is not None and one.about is not None
+    assert one.sop is not None and one.owner is not None
     wish = one.wish
     return Entrant(
-        sop=one.sop, subject_id=one.subject_id, customer_id=wish.customer_id, owner=one.owner, cause=wish.cause,
-        gate=wish.gate, anchor_at=one.anchor_at, entered_at=one.entered_at,
-        run_no=1 if one.last is None else one.last.run_no + 1, inherited=one.admission.inherited,
-        hop=wish.chain.hop, chain=(*wish.chain.chain, one.sop.sop_id), signal_id=wish.signal_id,
-        about=replace(one.about, events=()) if wish.event is not None else one.about, who=wish.who, why=wish.why,
+        one.sop, one.subject_id, wish.customer_id, one.owner, wish.cause, wish.gate, one.anchor_at, one.entered_at,
+        1 if one.last is None else one.last.run_no + 1, one.admission.inherited, wish.chain.hop,
+        (*wish.chain.chain, one.sop.sop_id), wish.signal_id,
+        one.about if one.about is None or wish.event is None else replace(one.about, events=()), wish.who, wish.why,
     )  # fmt: skip
 
 

@@ -6,9 +6,10 @@ A part of `entries`, which has judged before; for a whole batch with a fixed num
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from machines.calendar import Instant
 from machines.enrollment import ENROLLED, NORMAL_END, SETTLING
@@ -23,13 +24,13 @@ from sopd.handlers.app import App
 from sopd.handlers.catalogue import RunningSop
 from sopd.handlers.happened import Cause, News
 from sopd.handlers.owners import Owner
-from sopd.handlers.schedule import Schedule
+from sopd.handlers.schedule import Next, Schedule
 from sopd.handlers.walking import Walk, new_push, walk
 from sopd.handlers.welcomes import Begun
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import flips, signals
-from sopd.store.queries.enrollments import Note, Run
+from sopd.store.queries.enrollments import NewRun, Note
 from sopd.store.queries.entries import literals_text
 from sopd.store.queries.flips import Armed
 
@@ -37,9 +38,9 @@ Place = tuple[int, int]
 """(SOP, subject)"""
 
 
-@dataclass(frozen=True)
-class Entrant:
-    """Somebody who enters now. chain: the SOPs entered on the way, this one included. about: as the run sees it first.
+class Entrant(NamedTuple):
+    """Somebody who enters now. chain: the SOPs entered on the way, this one included. about: as the run sees it first,
+    None where nothing of its early-end rule changes with time.
 
     signal_id: the signal that let it in; None: the last one of the customer counts as before the entry.
     """
@@ -57,7 +58,7 @@ class Entrant:
     hop: int
     chain: tuple[int, ...]
     signal_id: int | None
-    about: Facts
+    about: Facts | None
     who: str
     why: str
 
@@ -67,13 +68,16 @@ class Entrant:
         return self.sop.sop_id, self.subject_id
 
 
-@dataclass(frozen=True)
-class _Led:
-    """An entrant with its schedule and where it comes to by entering. greeting: see `lead_in`."""
+class _Led(NamedTuple):
+    """An entrant with its schedule, where it comes to by entering, and what it waits for. greeting: see `lead_in`.
+
+    A run that has no step left is looked at once more by itself: its end shall not come before the welcomes.
+    """
 
     entrant: Entrant
     times: Schedule
     taken: Walk
+    ahead: Next
     greeting: str | None
 
     @property
@@ -91,21 +95,27 @@ def write(
     if not entering:
         return {}
     greeted = _greeted(tx, entering, begun)
-    led = {one.place: _lead(one, greeted.get((one.sop.sop_id, one.owner.relation_id))) for one in entering}
+    like: dict[Hashable, tuple[Walk, Next]] = {}
+    led = {
+        (one.sop.sop_id, one.subject_id): _lead(one, greeted.get((one.sop.sop_id, one.owner.relation_id)), tx.now, like)
+        for one in entering
+    }
     before = _signals_before(tx, entering)
-    made = queries.enter(tx, [_row(one, before, tx.now) for one in led.values()])
-    let_in = [(run, led[run.sop_id, run.subject_id]) for run in made]
-    _write_pushes(tx, app, let_in, begun)
-    queries.journal(tx, [_note(run.id, one) for run, one in let_in])
-    flips.arm(tx, [armed for run, one in let_in if (armed := _armed(run, one.entrant)) is not None])
-    for run, one in let_in:
-        tx.count(f"sop/{run.sop_id}/entered/{one.entrant.cause}")
+    made = queries.enter(tx, [_row(one, before) for one in led.values()])
+    let_in = [(run_id, led[place]) for place, run_id in made.items()]
+    _write_pushes(tx, app, [one for one in let_in if one[1].taken.fired is not None or one[1].taken.passed], begun)
+    queries.journal(tx, [_note(run_id, one) for run_id, one in let_in])
+    flips.arm(tx, [armed for run_id, one in let_in if (armed := _armed(run_id, one.entrant)) is not None])
+    for (sop_id, cause), n in Counter([(one.entrant.sop.sop_id, one.entrant.cause) for _, one in let_in]).items():
+        tx.count(f"sop/{sop_id}/entered/{cause}", n)
     tx.after_commit(lambda: app.ring("fire"))
-    return {(run.sop_id, run.subject_id): run.id for run in made}
+    return made
 
 
 def news(asked: Collection[str], entered: Sequence[Entrant], made: Mapping[Place, int]) -> tuple[News, ...]:
     """That they are inside now, of the SOPs some rule asks about; in the chain of the entry."""
+    if not asked:
+        return ()
     return tuple(
         News(
             one.customer_id, Dependencies(sops=frozenset((one.sop.key,))), f"entered {one.sop.key}",
@@ -136,9 +146,24 @@ def _begun(one: Entrant, begun: Mapping[int, Begun]) -> Begun:
     )  # fmt: skip
 
 
-def _lead(one: Entrant, greeting: str | None) -> _Led:
-    times = schedule.of(one.sop.program, one.anchor_at, one.entered_at)
-    return _Led(one, times, lead_in(one.sop.program, times.missed, greeting), greeting)
+def _lead(
+    one: Entrant, greeting: str | None, now: Instant, like: dict[Hashable, tuple[Walk, Next]]
+) -> _Led:
+    """`like` remembers where others came to: it depends on the schedule alone, which most of a page have in common."""
+    sop = one.sop
+    times = schedule.of(sop.program, one.anchor_at, one.entered_at)
+    key = (sop.version_id, times, greeting)
+    led = like.get(key)
+    if led is None:
+        led = like[key] = _come_to(sop.program, times, greeting, now)
+    return _Led(one, times, *led, greeting)
+
+
+def _come_to(program: Program, times: Schedule, greeting: str | None, now: Instant) -> tuple[Walk, Next]:
+    taken, greets = lead_in(program, times.missed, greeting), greeting == ""
+    ahead = schedule.at_entry(program, times, taken.state, now, is_open=greets)
+    waits = schedule.next_index(program, taken.state) is not None or greets
+    return taken, ahead if waits else ahead._replace(due_at=now)
 
 
 @lru_cache(maxsize=4096)
@@ -174,20 +199,15 @@ def _signals_before(tx: Transaction, entering: Sequence[Entrant]) -> dict[int, i
     return signals.latest(tx, sorted(asked)) if asked else {}
 
 
-def _row(led: _Led, before: Mapping[int, int], now: Instant) -> dict[str, object]:
-    """A run that has no step left is looked at once more by itself: its end shall not come before the welcomes."""
-    one, program, state = led.entrant, led.entrant.sop.program, led.taken.state
-    ahead = schedule.at_entry(program, led.times, state, now, is_open=led.greets)
-    waits = schedule.next_index(program, state) is not None or led.greets
-    return {
-        "sop_id": one.sop.sop_id, "version_id": one.sop.version_id, "subject_id": one.subject_id,
-        "run_no": one.run_no, "customer_id": one.customer_id, "relation_id": one.owner.relation_id,
-        "member_id": one.owner.member_id, "state": state, "anchor_at": one.anchor_at, "entered_at": one.entered_at,
-        "cause": one.cause, "due_at": ahead.due_at if waits else now, "mass_at": ahead.mass_at,
-        "counts_from": ahead.counts_from, "hop": one.hop, "chain": _chain_text(one.chain),
-        "inherited": literals_text(one.inherited),
-        "after_signal": before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id,
-    }  # fmt: skip
+def _row(led: _Led, before: Mapping[int, int]) -> NewRun:
+    one, _, taken, ahead, _ = led
+    sop, owner = one.sop, one.owner
+    return NewRun(
+        sop.sop_id, sop.version_id, one.subject_id, one.run_no, one.customer_id, owner.relation_id, owner.member_id,
+        taken.state, one.anchor_at, one.entered_at, one.cause, ahead.due_at, ahead.mass_at, ahead.counts_from, one.hop,
+        _chain_text(one.chain), literals_text(one.inherited) if one.inherited else None,
+        before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
@@ -196,23 +216,23 @@ def _chain_text(chain: tuple[int, ...]) -> str:
 
 
 def _write_pushes(
-    tx: Transaction, app: App, let_in: Sequence[tuple[Run, _Led]], begun: Mapping[int, Begun]
+    tx: Transaction, app: App, let_in: Sequence[tuple[int, _Led]], begun: Mapping[int, Begun]
 ) -> None:
     made = []
-    for run, led in let_in:
+    for run_id, led in let_in:
         program, times, taken = led.entrant.sop.program, led.times, led.taken
         if taken.fired is not None:
-            welcome = new_push(program, times, run.id, taken.fired, tx.now, skipped=led.greeting or None)
+            welcome = new_push(program, times, run_id, taken.fired, tx.now, skipped=led.greeting or None)
             made.append(welcome._replace(state="planned", plan_at=None) if led.greets else welcome)
-        made += [new_push(program, times, run.id, step, tx.now, skipped=reason) for step, reason in taken.passed]
+        made += [new_push(program, times, run_id, step, tx.now, skipped=reason) for step, reason in taken.passed]
     ids = {(run_id, step): push_id for push_id, run_id, step in queries.insert_pushes(tx, made)}
     greeted = [
-        (ids[run.id, led.taken.fired], led.entrant.sop, _begun(led.entrant, begun))
-        for run, led in let_in
+        (ids[run_id, led.taken.fired], led.entrant.sop, _begun(led.entrant, begun))
+        for run_id, led in let_in
         if led.taken.fired is not None and led.greets
     ]
     welcomes.send(tx, app, greeted)
-    sop_of = {run.id: run.sop_id for run, _ in let_in}
+    sop_of = {run_id: led.entrant.sop.sop_id for run_id, led in let_in}
     for one in made:
         pushes.count(tx, sop_of[one.enrollment_id], one.step_id, one.state, one.reason)
 
@@ -243,9 +263,9 @@ def _detail(
     return json.dumps(detail, ensure_ascii=False)
 
 
-def _armed(run: Run, one: Entrant) -> Armed | None:
+def _armed(run_id: int, one: Entrant) -> Armed | None:
     """When time alone changes the early-end rule first."""
     rule = one.sop.program.early_end_rule
-    if rule is None or not one.sop.program.end_needs.time:
+    if rule is None or one.about is None or not one.sop.program.end_needs.time:
         return None
-    return Armed(flips.END, run.sop_id, run.id, run.customer_id, flips_at(rule, one.about, one.about.now))
+    return Armed(flips.END, one.sop.sop_id, run_id, one.customer_id, flips_at(rule, one.about, one.about.now))

@@ -9,11 +9,11 @@ with `Facts.restricted_to` of the rule at hand.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from machines.calendar import Instant
 from machines.facts import Attribute, Dependencies, Facts, answers, attributes
@@ -24,6 +24,9 @@ from sopd.store import Transaction
 from sopd.store.queries import facts as queries
 from sopd.store.queries import signals
 from sopd.store.queries.signals import Since
+
+_USERID, _BEGAN = Owner._fields.index("userid"), Owner._fields.index("began_at")
+"""Between them stands what rules may see of an owner as it is: member, whether able, state, channel and way."""
 
 
 class RunLike(Protocol):
@@ -47,12 +50,13 @@ class RunLike(Protocol):
 class Known:
     """What was loaded of some customers, ready to be put together for any SOP.
 
-    relations: of each customer, lost ones too. in_sops and ended_sops: as in `Facts`, by customer.
+    relations: of each customer, lost ones too. muted: those with 免打扰. in_sops and ended_sops: as in `Facts`, by
+    customer.
     """
 
     now: Instant
     relations: Mapping[int, Sequence[Owner]]
-    muted: Mapping[int, bool] = field(default_factory=dict)
+    muted: Collection[int] = frozenset()
     attributes: Mapping[int, tuple[Attribute, ...]] = field(default_factory=dict)
     audiences: Mapping[int, frozenset[str]] = field(default_factory=dict)
     in_sops: Mapping[int, frozenset[str]] = field(default_factory=dict)
@@ -71,6 +75,13 @@ class Known:
     def owner(self, program: Program, customer_id: int, *, prefer: int | None = None) -> Owner | None:
         """Who would act for the customer now (see `owners.choose`)."""
         return owners.choose(program, self.relations.get(customer_id, ()), prefer=prefer)
+
+    def like(self, program: Program, customer_id: int, owner: Owner | None) -> Hashable:
+        """Equal for subjects of one SOP, with these owners, of whom plain rules see the same (see `is_plain`)."""
+        if owner is not None and program.kind == "new_customer":
+            return owner[_USERID:_BEGAN], owner.tags
+        every = self.relations.get(customer_id, ())
+        return owner is not None and owner[_USERID:_BEGAN], tuple([(one.userid, one.state, one.tags) for one in every])
 
     def of(self, program: Program, customer_id: int, relation_id: int | None) -> Facts:
         """The facts of one subject of this SOP; `relation_id` is the subject's own, or the owner's (None: nobody)."""
@@ -124,7 +135,7 @@ def of_customers(
     return Known(
         tx.now,
         relations,
-        {customer_id: muted for customer_id, muted, _ in told},
+        frozenset([customer_id for customer_id, muted, _ in told if muted]),
         {customer_id: attributes(json.loads(text)) for customer_id, _, text in told if text != "{}"},
         queries.audiences(tx, ids, needs.audiences) if needs.audiences else {},
         {customer_id: frozenset(key for key, _, is_open in some if is_open) for customer_id, some in runs.items()},
@@ -147,28 +158,50 @@ def _runs(
     return found
 
 
-def of_runs(
+class _Heard(Protocol):
+    def __call__(self, run: RunLike, about: Facts) -> Facts: ...
+
+
+class OfRuns(NamedTuple):
+    """What was loaded of some runs."""
+
+    known: Known
+    heard: _Heard
+
+    def of(self, program: Program, run: RunLike) -> Facts:
+        """The facts of one of them."""
+        return self.heard(run, self.known.of(program, run.customer_id, run.relation_id))
+
+    def like(self, program: Program, run: RunLike) -> Hashable:
+        """Equal for runs of this program of which plain rules see the same."""
+        return self.known.like(program, run.customer_id, self.known.by_id.get(run.relation_id))
+
+
+def load_runs(
     tx: Transaction, runs: Sequence[RunLike], programs: Mapping[int, Program], needs: Iterable[Dependencies]
-) -> dict[int, Facts]:
-    """The facts of these open runs, by run: `needs` are those of every rule at hand.
+) -> OfRuns:
+    """Load what is to be known of these open runs: `needs` are those of every rule at hand.
 
     Events and replies count from the entry on, after the signal that created the run; a reply to the run of one
     relation comes from that relation. A signal counts once it is handled.
     """
     wanted = reduce(or_, needs, Dependencies())
     known = of_customers(tx, {run.customer_id for run in runs}, wanted)
-    said = _said(tx, runs, programs, wanted)
-    return {
-        run.id: said(run, known.of(programs[run.version_id], run.customer_id, run.relation_id)) for run in runs
-    }
+    return OfRuns(known, _said(tx, runs, programs, wanted))
 
 
-class _Heard(Protocol):
-    def __call__(self, run: RunLike, about: Facts) -> Facts: ...
+def of_runs(
+    tx: Transaction, runs: Sequence[RunLike], programs: Mapping[int, Program], needs: Iterable[Dependencies]
+) -> dict[int, Facts]:
+    """The facts of these open runs, by run; see `load_runs`."""
+    loaded = load_runs(tx, runs, programs, needs)
+    return {run.id: loaded.of(programs[run.version_id], run) for run in runs}
 
 
 def _said(tx: Transaction, runs: Sequence[RunLike], programs: Mapping[int, Program], needs: Dependencies) -> _Heard:
     """Adds events and replies to the facts of a run."""
+    if not (needs.events or needs.asked):
+        return lambda run, about: about
     since = [
         Since(run.id, run.customer_id, run.after_signal, run.entered_at,
               run.relation_id if programs[run.version_id].kind == "new_customer" else None)
@@ -179,8 +212,6 @@ def _said(tx: Transaction, runs: Sequence[RunLike], programs: Mapping[int, Progr
     sent = signals.sent_steps(tx, [run.id for run in runs]) if needs.asked - {None} else {}
 
     def heard(run: RunLike, about: Facts) -> Facts:
-        if not (needs.events or needs.asked):
-            return about
         asked: dict[str | None, Instant] = {None: run.entered_at}
         asked |= {step: at for step, at in sent.get(run.id, {}).items() if step in needs.asked}
         replies = answers(replied.get(run.id, ()), asked, needs.keywords) if needs.asked else ()

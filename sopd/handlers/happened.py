@@ -6,7 +6,7 @@ They decide nothing and know no rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from machines.facts import Dependencies, EventFact
 
@@ -42,8 +42,7 @@ class Only:
     ref_id: int
 
 
-@dataclass(frozen=True)
-class News:
+class News(NamedTuple):
     """Something that rules may look at has just become different for one customer; it has been written already.
 
     touched: what changed, in the words of `machines.facts.Dependencies`: only rules that depend on a part of it are
@@ -76,8 +75,7 @@ class Flow:
     who: str = ""
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(NamedTuple):
     """A run that has just ended: from now on its subject is outside, and its entry rule is watched again (SPEC 4).
 
     cause: of all that its end writes and of the news that it ended.

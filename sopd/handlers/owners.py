@@ -52,10 +52,11 @@ def candidates(
     if not customer_ids:
         return {}
     rows = queries.relations(tx, customer_ids)
-    tags = fact_queries.held_tags(tx, [row.relation_id for row in rows]) if with_tags and rows else {}
+    tags = fact_queries.held_tags(tx, [row[0] for row in rows]) if with_tags and rows else {}
     found: defaultdict[int, list[Owner]] = defaultdict(list)
-    for row in rows:
-        found[row.customer_id].append(Owner(*row, tags=tags.get(row.relation_id, _NO_TAGS)))
+    for relation_id, customer_id, member_id, userid, able, *rest in rows:
+        one = Owner(relation_id, customer_id, member_id, userid, able == 1, *rest, tags.get(relation_id, _NO_TAGS))
+        found[customer_id].append(one)
     return {customer_id: tuple(some) for customer_id, some in found.items()}
 
 

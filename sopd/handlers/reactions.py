@@ -20,6 +20,7 @@ from machines.sop import Program
 from sopd.handlers import enrollments, facts, touches
 from sopd.handlers.app import App
 from sopd.handlers.enrollments import Ending
+from sopd.handlers.facts import OfRuns
 from sopd.handlers.happened import NOTHING, Cause, Consequences
 from sopd.handlers.touches import Touch
 from sopd.store import Transaction
@@ -29,15 +30,18 @@ from sopd.store.queries.entries import JudgedRun
 from sopd.store.queries.flips import Armed
 
 Literals = frozenset[Literal]
+Said = dict[Hashable, tuple[Literals, bool]]
+"""By group of like runs: what is inherited still, and whether they end."""
 
 
 class Judged(NamedTuple):
-    """An open run that news may end, with those news and its facts."""
+    """An open run that news may end, with those news; and with its exact facts, where its rule looks at more than plain
+    ones."""
 
     run: JudgedRun
     program: Program
     news: Sequence[Touch]
-    about: Facts
+    about: Facts | None
     inherited: Literals
     left: Literals
     ends: bool
@@ -59,14 +63,18 @@ def react(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) ->
 
 def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> list[Judged]:
     """Every open run whose early-end rule mentions what happened; nothing is written."""
-    runs = queries.judged_runs(tx, happened)
-    programs = app.programs.all(tx, [run.version_id for run in runs])
+    versions = queries.open_versions(tx, happened)
+    programs = app.programs.all(tx, versions)
+    topics, is_about_one = _heard(happened)
+    listening = [one for one in versions if is_about_one or not programs[one].end_topics.isdisjoint(topics)]
+    runs = queries.judged_runs(tx, happened, listening) if listening else []
     news = {run.id: _concerning(run, programs[run.version_id], happened[run.customer_id]) for run in runs}
     runs = [run for run in runs if news[run.id]]
     if not runs:
         return []
-    about = facts.of_runs(tx, runs, programs, _needs(programs, runs))
-    return [_judged(run, programs[run.version_id], news[run.id], about[run.id]) for run in runs]
+    loaded = facts.load_runs(tx, runs, programs, _needs(programs, runs))
+    like: Said = {}
+    return [_judged(run, programs[run.version_id], news[run.id], loaded, like) for run in runs]
 
 
 def at_their_end(tx: Transaction, app: App, run_ids: Collection[int]) -> set[int]:
@@ -76,8 +84,11 @@ def at_their_end(tx: Transaction, app: App, run_ids: Collection[int]) -> set[int
     runs = queries.runs_by_id(tx, run_ids)
     programs = app.programs.all(tx, [run.version_id for run in runs])
     ruled = [run for run in runs if programs[run.version_id].early_end_rule is not None]
-    about = facts.of_runs(tx, ruled, programs, _needs(programs, ruled)) if ruled else {}
-    return {run.id for run in ruled if _judged(run, programs[run.version_id], (), about[run.id]).ends}
+    if not ruled:
+        return set()
+    loaded = facts.load_runs(tx, ruled, programs, _needs(programs, ruled))
+    like: Said = {}
+    return {run.id for run in ruled if _judged(run, programs[run.version_id], (), loaded, like).ends}
 
 
 def keep(tx: Transaction, judged: Iterable[Judged]) -> None:
@@ -85,7 +96,7 @@ def keep(tx: Transaction, judged: Iterable[Judged]) -> None:
     judged = list(judged)
     queries.set_inherited(tx, [(one.run.id, one.left) for one in judged if one.left != one.inherited])
     timed = [one for one in judged if one.program.end_needs.time]
-    flips.arm(tx, [armed(one.program, one.run, one.about) for one in timed])
+    flips.arm(tx, [armed(one.program, one.run, one.about) for one in timed if one.about is not None])
 
 
 def armed(program: Program, run: JudgedRun, about: Facts) -> Armed:
@@ -102,6 +113,14 @@ def _needs(programs: Mapping[int, Program], runs: Iterable[JudgedRun]) -> set[De
     return {programs[version_id].end_needs for version_id in {run.version_id for run in runs}}
 
 
+def _heard(happened: Mapping[int, Sequence[Touch]]) -> tuple[set[tuple[str, str]], bool]:
+    """(every topic there is news of, whether some news are about one rule, whatever that mentions)."""
+    every = [one for news in happened.values() for one in news]
+    alike = {id(one.touched): one.touched for one in every}  # most of a page share the value
+    topics = {topic for touched in alike.values() for topic in touched.topics}
+    return topics, any(one.only is not None for one in every)
+
+
 def _concerning(run: JudgedRun, program: Program, happened: Iterable[Touch]) -> list[Touch]:
     return [one for one in happened if _concerns(run, program, one)] if program.end_topics else []
 
@@ -113,15 +132,21 @@ def _concerns(run: JudgedRun, program: Program, one: Touch) -> bool:
     return not elsewhere and not program.end_topics.isdisjoint(one.topics)
 
 
-def _judged(run: JudgedRun, program: Program, news: Sequence[Touch], about: Facts) -> Judged:
-    rule = program.early_end_rule
-    assert rule is not None  # or nothing would concern it
-    inherited = run.literals
-    anew = NO_LITERALS
-    if inherited:
-        anew = frozenset(literal for one in news for literal in _anew(program, run, one))
-    left, ends = _verdict(program, about.restricted_to(program.end_needs), inherited, anew)
-    return Judged(run, program, news, about, inherited, left, ends)
+def _judged(
+    run: JudgedRun, program: Program, news: Sequence[Touch], loaded: OfRuns, like: Said
+) -> Judged:
+    """`like` remembers what was said of others: of plain facts only a few differ."""
+    needs = program.end_needs
+    about = None if needs.is_plain else loaded.of(program, run)
+    inherited = run.literals if run.inherited else NO_LITERALS
+    key = None if about is not None or inherited else (run.version_id, loaded.like(program, run))
+    said = like.get(key)
+    if said is None:
+        anew = frozenset([literal for one in news if inherited for literal in _anew(program, run, one)])
+        said = _verdict(program, (about or loaded.of(program, run)).restricted_to(needs), inherited, anew)
+        if key is not None:
+            like[key] = said
+    return Judged(run, program, news, about, inherited, *said)
 
 
 def _anew(program: Program, run: JudgedRun, one: Touch) -> Literals:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from machines.calendar import DAY_MS
 from machines.reasons import ON_REPLY
@@ -169,4 +169,4 @@ def _write_tags(
         for relation_id, wish in wishes.items()
     ]
     written = tags.write(tx, app, effective, cause_key)
-    return tuple(replace(change, cause=BY_ANSWER) for change in written)
+    return tuple(change._replace(cause=BY_ANSWER) for change in written)

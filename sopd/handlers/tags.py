@@ -11,7 +11,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 from sopd.handlers.app import App
 from sopd.handlers.happened import OUTSIDE, Cause
@@ -28,8 +29,7 @@ HeldTags = Mapping[tuple[int, str], Held]
 _NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class TagChange:
+class TagChange(NamedTuple):
     """Tags that hold on a relation and did not before, and the other way round. Never empty."""
 
     relation_id: int
@@ -38,8 +38,7 @@ class TagChange:
     cause: Cause = OUTSIDE
 
 
-@dataclass(frozen=True)
-class Payload:
+class Payload(NamedTuple):
     """What a `mark_tag` row of the outbox carries: all that the call needs."""
 
     userid: str
@@ -55,12 +54,8 @@ class Payload:
 
     def text(self) -> str:
         """For the row's `payload`."""
-        return json.dumps(
-            {
-                "userid": self.userid, "external_userid": self.external_userid,
-                "add": list(self.add), "remove": list(self.remove),
-            }
-        )  # fmt: skip
+        who = f'"userid": {_quoted(self.userid)}, "external_userid": {_quoted(self.external_userid)}'
+        return f"{{{who}, {_said(self.add, self.remove)}}}"
 
     def tags(self) -> Iterator[tuple[str, bool]]:
         """Every tag it speaks of: (tag id, whether it is to be there)."""
@@ -71,6 +66,15 @@ class Payload:
     def asks(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.add or self.remove)
+
+
+_quoted = json.encoder.encode_basestring_ascii
+
+
+@lru_cache(maxsize=1024)
+def _said(add: tuple[str, ...], remove: tuple[str, ...]) -> str:
+    """The part of a payload that most of a page have in common."""
+    return json.dumps({"add": add, "remove": remove})[1:-1]
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     What WeCom could not take is left out, as if it had failed for good: relations that are not active, tags that the
     library has dropped. A tag that holds already is written all the same, because our knowledge of WeCom may be old.
     """
-    asked = {relation_id: _asked(add, remove) for relation_id, add, remove in wishes}
-    named = {tag_id for add, remove in asked.values() for tag_id in (*add, *remove)}
+    asked = {relation_id: _asked(tuple(add), tuple(remove)) for relation_id, add, remove in wishes}
+    named = {tag_id for add, remove in set(asked.values()) for tag_id in (*add, *remove)}
     if not named:
         return []
     dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
@@ -106,8 +110,9 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     after = dict(before)
     for relation_id in fresh:
         for tag_id, is_added in payloads[relation_id].tags():
-            known = before.get((relation_id, tag_id), Held(relation_id, tag_id, False, None))
-            after[relation_id, tag_id] = known._replace(wanted=int(is_added))
+            known = before.get((relation_id, tag_id))
+            in_wecom = known is not None and known.in_wecom
+            after[relation_id, tag_id] = Held(relation_id, tag_id, in_wecom, int(is_added))
     return keep(tx, before, after)
 
 
@@ -199,21 +204,29 @@ def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterabl
         queries.put(tx, differing)
     if risen := {row.relation_id for row in differing}.union(touched):
         queries.raise_generation(tx, risen)
-    added, removed = defaultdict(set), defaultdict(set)
+    added: dict[int, frozenset[str]] = {}
+    removed: dict[int, frozenset[str]] = {}
     for row in differing:
-        known = before.get((row.relation_id, row.tag_id))
-        if row.holds != (known is not None and known.holds):
-            (added if row.holds else removed)[row.relation_id].add(row.tag_id)
+        known, holds = before.get((row.relation_id, row.tag_id)), row.holds
+        if holds != (known is not None and known.holds):
+            into = added if holds else removed
+            into[row.relation_id] = into.get(row.relation_id, _NONE) | _alone(row.tag_id)
     return [
-        TagChange(relation_id, frozenset(added[relation_id]), frozenset(removed[relation_id]))
+        TagChange(relation_id, added.get(relation_id, _NONE), removed.get(relation_id, _NONE))
         for relation_id in sorted({*added, *removed})
     ]
+
+
+@lru_cache(maxsize=4096)
+def _alone(tag_id: str) -> frozenset[str]:
+    return frozenset((tag_id,))
 
 
 # -- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _asked(add: Iterable[str], remove: Iterable[str]) -> Tags:
+@lru_cache(maxsize=1024)
+def _asked(add: tuple[str, ...], remove: tuple[str, ...]) -> Tags:
     """Each tag once; one that is to be added and removed is added."""
     wanted = tuple(dict.fromkeys(add))
     return wanted, tuple(tag_id for tag_id in dict.fromkeys(remove) if tag_id not in wanted)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
@@ -26,8 +26,7 @@ from sopd.store.queries.enrollments import Note
 _NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Touch:
+class Touch(NamedTuple):
     """Something that rules may look at is different now for one customer (see `happened.News`).
 
     added and removed: tags of the relation; then `text` is empty, because what is told of them depends on the rule.
@@ -62,10 +61,10 @@ def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
     cut = [one for one in found if one.cause.hop > MOST_HOPS]
     if cut:
         _note(tx, cut)
+        found = [one for one in found if one.cause.hop <= MOST_HOPS]
     by_customer: defaultdict[int, list[Touch]] = defaultdict(list)
     for one in found:
-        if one.cause.hop <= MOST_HOPS:
-            by_customer[one.customer_id].append(one)
+        by_customer[one.customer_id].append(one)
     return dict(by_customer)
 
 
@@ -97,8 +96,8 @@ def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
 
 def _of_news(one: News) -> Touch:
     return Touch(
-        one.customer_id, one.relation_id, one.touched, one.cause, one.text, event=one.event, signal_id=one.signal_id,
-        only=one.only,
+        one.customer_id, one.relation_id, one.touched, one.cause, one.text, _NONE, _NONE, one.event, one.signal_id,
+        one.only,
     )  # fmt: skip
 
 

@@ -285,10 +285,37 @@ def earlier_runs(
     return {(row[0], row[1]): EarlierRuns(row[2], bool(row[3]), row[4]) for row in rows}
 
 
-def enter(tx: Transaction, rows: Sequence[dict[str, object]]) -> list[Run]:
-    """Insert new enrollments; one that another transaction has just let in is left as it is and not returned."""
-    names = tuple(name.strip() for name in _RUN.split(","))
-    return [Run(*row) for row in tx.insert(Enrollment, rows, returning=names, on_conflict="ignore")]
+class NewRun(NamedTuple):
+    """Somebody who enters; what counts from the entry on is the table's default."""
+
+    sop_id: int
+    version_id: int
+    subject_id: int
+    run_no: int
+    customer_id: int
+    relation_id: int
+    member_id: int
+    state: str
+    anchor_at: int
+    entered_at: int
+    cause: str
+    due_at: int | None
+    mass_at: int | None
+    counts_from: int | None
+    hop: int
+    chain: str
+    inherited: str | None
+    after_signal: int
+
+
+def enter(tx: Transaction, rows: Sequence[NewRun]) -> dict[tuple[int, int], int]:
+    """Insert new enrollments; returns their ids by (SOP, subject).
+
+    One that another transaction has just let in is left as it is and not returned.
+    """
+    names = ("sop_id", "subject_id", "id")
+    made = tx.insert(Enrollment, rows, columns=NewRun._fields, returning=names, on_conflict="ignore")
+    return {(sop_id, subject_id): run_id for sop_id, subject_id, run_id in made}
 
 
 def refuse(tx: Transaction, rows: Sequence[dict[str, object]]) -> None:

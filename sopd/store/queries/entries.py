@@ -30,13 +30,24 @@ class JudgedRun(NamedTuple):
 _JUDGED = ", ".join(JudgedRun._fields)
 
 
-def judged_runs(tx: Transaction, customer_ids: Iterable[int]) -> list[JudgedRun]:
-    """The open enrollments of these customers, by id."""
+def open_versions(tx: Transaction, customer_ids: Iterable[int]) -> list[int]:
+    """The versions of which these customers have open enrollments."""
     given = tx.ids(sorted(customer_ids))
     rows = tx.rows(
-        f"select {_JUDGED} from enrollment where closed_at is null"
-        f" and customer_id in (select id from {given.sql} g) order by id",
+        "select distinct version_id from enrollment where closed_at is null"
+        f" and customer_id in (select id from {given.sql} g) order by version_id",
         given.params,
+    )
+    return [row[0] for row in rows]
+
+
+def judged_runs(tx: Transaction, customer_ids: Iterable[int], version_ids: Iterable[int]) -> list[JudgedRun]:
+    """The open enrollments of these customers in these versions, by id."""
+    given, versions = tx.ids(sorted(customer_ids)), tx.ids(sorted(version_ids))
+    rows = tx.rows(
+        f"select {_JUDGED} from enrollment where closed_at is null and customer_id in (select id from {given.sql} g)"
+        f" and +version_id in (select id from {versions.sql} v) order by id",
+        (*given.params, *versions.params),
     )
     return [JudgedRun(*row) for row in rows]
 

@@ -25,11 +25,11 @@ def held_tags(tx: Transaction, relation_ids: Iterable[int]) -> dict[int, frozens
 
 
 def muted_and_attributes(tx: Transaction, customer_ids: Iterable[int]) -> list[tuple[int, bool, str]]:
-    """(customer, whether muted, attributes as a JSON object)."""
+    """(customer, whether muted, attributes as a JSON object); those who are not muted and have none are left out."""
     given = tx.ids(customer_ids)
     rows = tx.rows(
         "select id, case when muted_at is null then 0 else 1 end, attributes from customer"
-        f" where id in (select id from {given.sql} g)",
+        f" where id in (select id from {given.sql} g) and (muted_at is not null or attributes <> '{{}}')",
         given.params,
     )
     return [(customer_id, bool(muted), attributes) for customer_id, muted, attributes in rows]

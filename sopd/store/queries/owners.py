@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sopd.store.queries.enrollments import columns_of
 from sopd.store.transaction import Transaction
 
 
-class RelationRow(NamedTuple):
-    """A relation with its member. `able`: the member may send to customers. A lost one is `handed_over` for so long as
-    its runs wait for somebody who takes over."""
+def relations(tx: Transaction, customer_ids: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Every relation of these customers, by id, lost ones too.
 
-    relation_id: int
-    customer_id: int
-    member_id: int
-    userid: str
-    able: bool
-    state: str
-    channel: str
-    add_way: int
-    began_at: int
-    last_talk_at: int | None
-    learned_at: int
-
-
-def relations(tx: Transaction, customer_ids: Iterable[int]) -> list[RelationRow]:
-    """Every relation of these customers, by id."""
+    (relation, customer, member, userid, whether the member may send to customers as 0 or 1, state, channel, add_way,
+    began_at, last_talk_at, learned_at). A lost one is `handed_over` for so long as its runs wait for somebody who takes
+    over.
+    """
     given = tx.ids(customer_ids)
-    rows = tx.rows(
+    return tx.rows(
         "select r.id, r.customer_id, r.member_id, m.userid, case when m.can_send and m.in_scope then 1 else 0 end,"
         " case when r.state = 'lost' and r.handover_until is not null then 'handed_over' else r.state end,"
         " r.channel, r.add_way, r.began_at, r.last_talk_at, r.learned_at from relation r"
         f" join member m on m.id = r.member_id where r.customer_id in (select id from {given.sql} g) order by r.id",
         given.params,
     )
-    return [one._replace(able=bool(one.able)) for one in (RelationRow(*row) for row in rows)]
 
 
 # -- runs that go on through another relation --------------------------------------------------------------------------

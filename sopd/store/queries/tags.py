@@ -97,10 +97,11 @@ def on_relations(tx: Transaction, relation_ids: Iterable[int]) -> list[Held]:
 
 def put(tx: Transaction, rows: Sequence[Held]) -> None:
     """Write rows as they are to be; those that hold nothing and wait for nothing are taken out."""
-    kept = [{**row._asdict(), "since": tx.now} for row in rows if not row.is_nothing]
+    now = tx.now
     tx.insert(
         RelationTag,
-        kept,
+        [(*row, now) for row in rows if not row.is_nothing],
+        columns=(*Held._fields, "since"),
         returning=(),
         on_conflict="(relation_id, tag_id) do update set in_wecom = excluded.in_wecom, wanted = excluded.wanted,"
         " since = excluded.since",
@@ -129,14 +130,14 @@ def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
 
 def insert_writes(tx: Transaction, rows: Sequence[tuple[str, int, str]]) -> set[int]:
     """Outbox rows of writes, given as (key, relation id, payload); returns the relations whose key was new."""
-    made = [
-        {
-            "kind": "mark_tag", "key": key, "relation_id": relation_id, "payload": payload,
-            "created_at": tx.now, "act_at": tx.now,
-        }
-        for key, relation_id, payload in rows
-    ]  # fmt: skip
-    written = tx.insert(Outbox, made, returning=("relation_id",), on_conflict="(key) do nothing")
+    now = tx.now
+    written = tx.insert(
+        Outbox,
+        [("mark_tag", *row, now, now) for row in rows],
+        columns=("kind", "key", "relation_id", "payload", "created_at", "act_at"),
+        returning=("relation_id",),
+        on_conflict="(key) do nothing",
+    )
     return {row[0] for row in written}
 
 
