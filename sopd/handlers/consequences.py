@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from sopd.handlers import enrollments, entries_by_news, flows, reactions, touches
 from sopd.handlers.app import App
+from sopd.handlers.catalogue import Catalogue
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
 
@@ -21,13 +22,15 @@ __all__ = ["Consequences", "follow"]
 
 def follow(tx: Transaction, app: App, happened: Consequences) -> None:
     """Do all that follows from what happened."""
+    catalogue: Catalogue | None = None
     while happened:
         news = touches.of(tx, happened)
         following = reactions.react(tx, app, news) if news else NOTHING
         if happened.flows:
             following += flows.flow(tx, app, happened.flows)
         if news or happened.left:
-            following += entries_by_news.enter(tx, app, news, happened.left)
+            catalogue = catalogue or app.programs.catalogue(tx)
+            following += entries_by_news.enter(tx, app, catalogue, news, happened.left)
         if happened.settled:
             following += enrollments.pushes_settled(tx, app, sorted(happened.settled))
         happened = following

@@ -21,13 +21,16 @@ from sopd.store.queries import flips
 
 
 def enter(
-    tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]], left: Sequence[Left]
+    tx: Transaction,
+    app: App,
+    catalogue: Catalogue,
+    happened: Mapping[int, Sequence[Touch]],
+    left: Sequence[Left],
 ) -> Consequences:
     """Let in whom these news bring to a gate; judge once more the entry rules of those who have just left.
 
     Returns what follows: the news that somebody is inside, or no longer, of SOPs that some rule asks about.
     """
-    catalogue = app.programs.catalogue(tx)
     wishes = list(_wishes(catalogue, happened))
     _, following = entries.enter(tx, app, wishes) if wishes else ([], NOTHING)
     judged = {(wish.sop_id, wish.customer_id) for wish in wishes}

@@ -151,7 +151,7 @@ def _began(age: str, today: Instant) -> str:
 def _add_people(tx: Transaction, low: int, high: int, today: Instant, age: str) -> None:
     tx.run(
         f"{_NUMBERS} insert into customer (id, external_userid, name, kind, gender, attributes, seen_at)"
-        f" select n, 'wmBENCH' || n, '', 1, 0, '{{}}', {today} from g",
+        f" select n, 'wmBENCH' || n, 'c' || n, 1, 0, '{{}}', {today} from g",
         (low, high),
     )
     began = _began(age, today)

@@ -104,7 +104,10 @@ def last_runs(tx: Transaction, sop_ids: Iterable[int], subjects: Iterable[int]) 
 
 def set_rule_false(tx: Transaction, run_ids: Iterable[int]) -> None:
     """The entry rule has been seen false after the end of these runs; the first time counts."""
-    given = tx.ids(sorted(run_ids))
+    ids = sorted(run_ids)
+    if not ids:
+        return
+    given = tx.ids(ids)
     tx.run(
         f"update enrollment set rule_false_at = ? where id in (select id from {given.sql} g)"
         " and closed_at is not null and rule_false_at is null",

@@ -160,6 +160,7 @@ def customers(tx: Transaction, people: Sequence[Named]) -> Customers:
     ids |= dict(written)
     if len(ids) < len(people):  # another transaction has written some meanwhile, as we would have
         ids |= _ids_of(tx, "customer", "external_userid", [one[0] for one in people])
+    tx.held.update(ids.values())
     return Customers(ids, frozenset([one[0] for one in people if one[0] not in held]))
 
 
