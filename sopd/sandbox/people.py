@@ -99,6 +99,11 @@ class Population:
         self._settle_in()
         self._imagine()
 
+    @property
+    def intended(self) -> tuple[Errand, ...]:
+        """What people have in mind now, in the order in which they will do it."""
+        return tuple(sorted(self._agenda))
+
     def next_at(self) -> Instant | None:
         """When somebody will next do something; None if nobody has anything in mind."""
         self._notice_tasks()

@@ -58,7 +58,7 @@ class Attacker:
         self._draw = random.Random(seed)
         self._gap = gap_seconds
         self._next_s = time.monotonic() + PATIENCE_SECONDS
-        self._was_calm = False
+        self._was_calm = self._is_over = False
         self._troubles: list[Trouble] = []
         self._held_at: int | None = None
         self.counts: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class Attacker:
             self._hold(None)
             self._next_s = time.monotonic() + self._draw.uniform(*self._gap)
         self._was_calm = self.is_calm
-        if time.monotonic() >= self._next_s and self._cluster.now < self._cluster.plot.calm_from:
+        if time.monotonic() >= self._next_s and not self._is_over:
             self._attack()
             falls_together = self._draw.random() < TOGETHER
             self._next_s = time.monotonic() + (self._draw.uniform(*self._gap) if falls_together else PATIENCE_SECONDS)
@@ -90,6 +90,7 @@ class Attacker:
 
     def stop(self) -> None:
         """No more attacks: end what lasts."""
+        self._is_over = True
         for trouble in self._troubles:
             trouble.end()
         self._troubles.clear()

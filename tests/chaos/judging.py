@@ -12,6 +12,7 @@ from typing import Any
 from sopd.rehearsal.accounts import INHERITED, compare, engine_account
 from sopd.sandbox.world import World
 from sopd.store import Store, Transaction
+from tests.chaos.foretold import Entry
 from tests.crash.outcome import UNFINISHED
 
 _RUN = (
@@ -22,6 +23,11 @@ _AFTER_THE_END = (
     f"select m.userid, c.external_userid, s.key, p.step_id {_RUN} join push p on p.enrollment_id = e.id"
     " where e.state in ('early_end', 'manual_end', 'stopped') and p.state = 'sent' and p.mark is null"
     " and p.channel in ('welcome', 'mass_send') and p.sent_at > e.closed_at"
+)
+_ENTERED = (
+    "select distinct s.key, m.userid, c.external_userid from enrollment e join sop s on s.id = e.sop_id"
+    " join relation r on r.id = e.subject_id join member m on m.id = r.member_id"
+    " join customer c on c.id = r.customer_id where s.kind = 'new_customer'"
 )
 _NOT_OVER = f"select m.userid, c.external_userid, s.key, e.state {_RUN} where e.closed_at is null"
 _TWICE_INSIDE = (
@@ -41,10 +47,11 @@ _WHY_NOT = (
 
 @dataclass(frozen=True)
 class Judgement:
-    """`why_not`: how many pushes were not sent, by state and reason."""
+    """`foretold`: entries the oracle foretold. `why_not`: how many pushes were not sent, by state and reason."""
 
     customers: int
     relations: int
+    foretold: int
     runs: int
     deliveries: int
     doubtful: tuple[str, ...]
@@ -52,14 +59,15 @@ class Judgement:
     differences: tuple[str, ...]
 
 
-def judge(world: World, store: Store) -> Judgement:
-    """Compare now; both must have come to rest."""
+def judge(world: World, store: Store, foretold: frozenset[Entry]) -> Judgement:
+    """Compare now; both must have come to rest. `foretold`: whom the oracle lets in (`foretold.entries`)."""
     verdict = compare(world.account(), engine_account(store), is_invited)
     with store.reading() as tx:
-        found = [*verdict.differences, *_faults(tx)]
+        found = [*verdict.differences, *_faults(tx), *_misjudged(tx, foretold)]
         return Judgement(
             customers=verdict.customers,
             relations=verdict.compared,
+            foretold=len(foretold),
             runs=tx.value("select count(*) from enrollment"),
             deliveries=verdict.deliveries,
             doubtful=tuple(" ".join(map(str, row)) for row in tx.rows(_DOUBTFUL)),
@@ -71,6 +79,13 @@ def judge(world: World, store: Store) -> Judgement:
 def is_invited(add: Mapping[str, Any]) -> bool:
     """Whom the newcomers' SOP is for."""
     return add["state"] != "internal-test" and add["add_way"] != INHERITED
+
+
+def _misjudged(tx: Transaction, foretold: frozenset[Entry]) -> list[str]:
+    """Whom engine and oracle do not both let in."""
+    entered = {(sop, member, customer) for sop, member, customer in tx.rows(_ENTERED)}
+    found = [f"{c} at {m}: the oracle lets him into {sop}, the engine did not" for sop, m, c in foretold - entered]
+    return found + [f"{c} at {m}: in {sop}, where the oracle lets nobody in" for sop, m, c in entered - foretold]
 
 
 def _faults(tx: Transaction) -> list[str]:

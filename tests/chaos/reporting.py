@@ -31,6 +31,7 @@ def table(played: Sequence[Played], seconds: float) -> str:
         ("hosts", f"3, as {where}"),
         ("customers", sum(one.customers for one in judged)),
         ("relations compared", sum(one.relations for one in judged)),
+        ("entries foretold by the oracle", sum(one.foretold for one in judged)),
         ("runs of SOPs", sum(one.runs for one in judged)),
         ("deliveries", sum(one.deliveries for one in judged)),
         ("callbacks lost for good", sum(one.census["letters_lost"] for one in played)),

@@ -13,6 +13,7 @@ from sopd.store.queries import account as queries
 from tests.chaos.attacks import Attacker
 from tests.chaos.backends import Backends
 from tests.chaos.cluster import Cluster
+from tests.chaos.foretold import entries
 from tests.chaos.judging import Judgement, judge
 from tests.chaos.plot import Plot
 
@@ -54,6 +55,7 @@ def play(plot: Plot, backends: Backends, folder: Path, say: Say) -> Played:
     """Play one round. Raises Stuck, and what the sandbox died of."""
     began = time.monotonic()
     cluster = Cluster(plot, backends, folder)
+    foretold = entries(plot, cluster.population)
     try:
         cluster.open()
         attacker = Attacker(cluster, plot.seed, plot.gap_seconds)
@@ -69,7 +71,7 @@ def play(plot: Plot, backends: Backends, folder: Path, say: Say) -> Played:
             fell={process.title: process.fell for process in cluster.processes if process.fell},
             codes=codes,
             alone=all(host.is_alone for host in cluster.hosts),
-            judgement=judge(cluster.world, cluster.store),
+            judgement=judge(cluster.world, cluster.store, foretold),
         )
     finally:
         cluster.close()
