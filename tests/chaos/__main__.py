@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from tests.chaos.rounds import Played, Stuck, play
 def main(words: list[str]) -> int:
     """Play; 0 if nothing differed, 1 if something did, 2 if a round hung or broke off."""
     asked = _asked(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing it started outlives it
     folder = Path(asked.folder or tempfile.mkdtemp(prefix="sopd-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"chaos for {asked.minutes:g} minutes, seed {asked.seed}; logs and report in {folder}", flush=True)

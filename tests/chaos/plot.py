@@ -29,7 +29,6 @@ RATES = (
     Rate(Fault("http_502", after=True), 0.01),
     Rate(Fault("drop"), 0.01),
     Rate(Fault("drop", after=True), 0.02),
-    Rate(Fault("wrong_json"), 0.002),
 )
 """On every call, beside the storms: about one in twelve goes wrong, half of these after their effect."""
 

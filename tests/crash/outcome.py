@@ -69,7 +69,7 @@ UNFINISHED = {
     "acts": "select kind, key, state from outbox where state in ('pending', 'sending')",
     "cards": "select id, state from dispatch where act_at is not null and state in ('settled', 'cancelled')",
     "jobs": "select kind, state, reason from job where ended_at is null"
-    " and kind not in ('reconcile', 'outside_sends')",
+    " and kind not in ('reconcile', 'outside_sends', 'prune')",
     "leases": "select id, kind from outbox where lease_until is not null and done_at is null",
 }
 
