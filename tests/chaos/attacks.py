@@ -60,7 +60,9 @@ class Attacker:
         self._next_s = time.monotonic() + PATIENCE_SECONDS
         self._was_calm = self._is_over = False
         self._troubles: list[Trouble] = []
-        self._held_at: int | None = None
+        self._held_at: int | None = cluster.now  # nobody runs ahead of those that are still starting
+        cluster.brake_at(self._held_at)
+        self.began_s: float | None = None
         self.counts: Counter[str] = Counter()
         self._attacks: dict[str, tuple[int, Callable[[], Trouble | None]]] = {
             "kill -9": (10, self._kill),
@@ -80,6 +82,7 @@ class Attacker:
         self._put_right()
         if self.is_calm and not self._was_calm:
             self._hold(None)
+            self.began_s = self.began_s or time.monotonic()
             self._next_s = time.monotonic() + self._draw.uniform(*self._gap)
         self._was_calm = self.is_calm
         if time.monotonic() >= self._next_s and not self._is_over:

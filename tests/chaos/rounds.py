@@ -82,7 +82,7 @@ class _Watch:
 
     def __init__(self, cluster: Cluster, attacker: Attacker, say: Say) -> None:
         self._cluster, self._attacker, self._say = cluster, attacker, say
-        self._began_s = self._moved_s = time.monotonic()
+        self._moved_s = time.monotonic()
         self._said_s, self._last = 0.0, 0
 
     def until_finished(self) -> None:
@@ -99,8 +99,9 @@ class _Watch:
             self._look()
 
     def _is_time_to_be_calm(self) -> bool:
-        plot = self._cluster.plot
-        return self._cluster.now >= plot.calm_from or time.monotonic() - self._began_s > plot.attack_seconds
+        plot, began_s = self._cluster.plot, self._attacker.began_s
+        is_enough = began_s is not None and time.monotonic() - began_s > plot.attack_seconds
+        return is_enough or self._cluster.now >= plot.calm_from
 
     def _look(self) -> None:
         now_s = time.monotonic()
