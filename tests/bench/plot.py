@@ -12,10 +12,10 @@ BAR, GAP, HEAD = 16, 5, 46
 COLORS = {"sopd": "#0b6e4f"}
 OTHERS = "#8d99ae"
 PANELS = (
-    ("schedule_per_s", "steps scheduled a second (longer is better)"),
-    ("fire_per_s", "due steps fired a second (longer is better)"),
-    ("tag_per_s", "customers ended by a tag a second (longer is better)"),
-    ("worker_mb", "memory of the workers while steps wait, MB (shorter is better)"),
+    ("schedule_per_s", "steps scheduled a second (longer is better, logarithmic)"),
+    ("fire_per_s", "due steps fired a second (longer is better, logarithmic)"),
+    ("tag_per_s", "customers ended by a tag a second (longer is better, logarithmic)"),
+    ("worker_mb", "memory of the workers while steps wait, MB (shorter is better, logarithmic)"),
 )
 Bar = tuple[str, float]
 
@@ -43,7 +43,7 @@ def _rivals(report: Mapping[str, Any]) -> list[tuple[str, list[Bar]]]:
 def _due(report: Mapping[str, Any]) -> list[tuple[str, list[Bar]]]:
     rows = report.get("due", {}).get("results", [])
     bars = [(f"{row['database']} {row['waiting']:,}", row["us_per_step"]) for row in rows]
-    return [("sopd: microseconds a due step, beside so many that wait (equal is better)", bars)] if bars else []
+    return [("sopd: microseconds a due step, beside so many that wait (equal is better, logarithmic)", bars)] if bars else []
 
 
 def _panel(title: str, bars: Sequence[Bar], color: str, top: int) -> str:
