@@ -43,7 +43,8 @@ def _rivals(report: Mapping[str, Any]) -> list[tuple[str, list[Bar]]]:
 def _due(report: Mapping[str, Any]) -> list[tuple[str, list[Bar]]]:
     rows = report.get("due", {}).get("results", [])
     bars = [(f"{row['database']} {row['waiting']:,}", row["us_per_step"]) for row in rows]
-    return [("sopd: microseconds a due step, beside so many that wait (equal is better, logarithmic)", bars)] if bars else []
+    title = "sopd: microseconds a due step, beside so many that wait (equal is better, logarithmic)"
+    return [(title, bars)] if bars else []
 
 
 def _panel(title: str, bars: Sequence[Bar], color: str, top: int) -> str:
