@@ -110,6 +110,25 @@ def due_instants(timetable: Timetable, anchor: Instant, entered_at: Instant | No
     return (anchor, *plan.dues) if timetable.starts_at_once else plan.dues
 
 
+def likeness(timetable: Timetable, anchor: Instant, entered_at: Instant) -> tuple[date | Instant, Instant | None]:
+    """What the due instants of a subject depend on, and which of them lie before its entry: as little as will do.
+
+    Subjects with equal answers have equal dues and have missed the same ones. For most that is the local date of the
+    anchor; the entry counts only where a step lies before it.
+    """
+    if timetable.has_elapsed or timetable.starts_at_once:
+        return anchor, entered_at
+    base = _base_date(timetable, anchor)
+    return base, None if entered_at <= _first_of(timetable, base) else entered_at
+
+
+@lru_cache(maxsize=65_536)
+def _first_of(timetable: Timetable, base: date) -> Instant:
+    """Until when an entry changes none of the dues that count from this date, and misses none."""
+    plan = _plan(timetable, base, None, None, None)
+    return min(plan.dues) if plan.pulled_to is None else min(*plan.dues, plan.pulled_to)
+
+
 @lru_cache(maxsize=65_536)
 def due_after(
     timetable: Timetable, index: int, settled_at: Instant, quota_taken_on: date | None = None

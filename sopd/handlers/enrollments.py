@@ -77,7 +77,7 @@ def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Fac
     first = {run.relation_id: run for run in reversed(ready)}.values()
     ended = [(run, decide(run.state, PushesSettled(), programs[run.version_id], Facts())) for run in first]
     written = moves.write(
-        tx, app, [Move(run, "end", made.state, made.reason, effects=made.effects) for run, made in ended]
+        tx, app, [Move((run,), "end", made.state, made.reason, effects=made.effects) for run, made in ended]
     )
     return written + Consequences(settled=frozenset({run.id for run in ready} - {run.id for run in first}))
 
@@ -108,9 +108,19 @@ def end_each(tx: Transaction, app: App, endings: Mapping[int, Ending]) -> Conseq
     if not runs:
         return NOTHING
     programs = app.programs.all(tx, [run.version_id for run in runs])
-    ends = [(run, decide(run.state, endings[run.id].event, programs[run.version_id], Facts())) for run in runs]
+    groups: dict[tuple[int, str, Ending], tuple[list[Run], Decision]] = {}
+    for run in runs:
+        ending = endings[run.id]
+        like = (run.version_id, run.state, ending)
+        if like not in groups:
+            groups[like] = ([], decide(run.state, ending.event, programs[run.version_id], Facts()))
+        groups[like][0].append(run)
     cancel = {
-        run.id: effect for run, made in ends for effect in made.effects if isinstance(effect, CancelPushes)
+        run.id: effect
+        for alike, made in groups.values()
+        for effect in made.effects
+        if isinstance(effect, CancelPushes)
+        for run in alike
     }
     _cancel(tx, app, pushes.open_pushes(tx, cancel), cancel)
     return moves.write(
@@ -118,10 +128,9 @@ def end_each(tx: Transaction, app: App, endings: Mapping[int, Ending]) -> Conseq
         app,
         [
             Move(
-                run, "end", made.state, made.reason, ended_by=endings[run.id].by, effects=made.effects,
-                cause=endings[run.id].cause,
+                alike, "end", made.state, made.reason, ended_by=ending.by, effects=made.effects, cause=ending.cause
             )
-            for run, made in ends
+            for (_, _, ending), (alike, made) in groups.items()
         ],
     )  # fmt: skip
 

@@ -222,19 +222,20 @@ def _write_pushes(
     for run_id, led in let_in:
         program, times, taken = led.entrant.sop.program, led.times, led.taken
         if taken.fired is not None:
-            welcome = new_push(program, times, run_id, taken.fired, tx.now, skipped=led.greeting or None)
-            made.append(welcome._replace(state="planned", plan_at=None) if led.greets else welcome)
-        made += [new_push(program, times, run_id, step, tx.now, skipped=reason) for step, reason in taken.passed]
-    ids = {(run_id, step): push_id for push_id, run_id, step in queries.insert_pushes(tx, made)}
+            welcome = new_push(program, times, taken.fired, tx.now, skipped=led.greeting or None)
+            made.append((run_id, led, welcome._replace(state="planned", plan_at=None) if led.greets else welcome))
+        for step, reason in taken.passed:
+            made.append((run_id, led, new_push(program, times, step, tx.now, skipped=reason)))
+    written = queries.insert_pushes_of_entry(tx, [((run_id,), push) for run_id, _, push in made])
+    ids = {(run_id, step): push_id for push_id, run_id, step in written}
     greeted = [
         (ids[run_id, led.taken.fired], led.entrant.sop, _begun(led.entrant, begun))
         for run_id, led in let_in
         if led.taken.fired is not None and led.greets
     ]
     welcomes.send(tx, app, greeted)
-    sop_of = {run_id: led.entrant.sop.sop_id for run_id, led in let_in}
-    for one in made:
-        pushes.count(tx, sop_of[one.enrollment_id], one.step_id, one.state, one.reason)
+    for _, led, push in made:
+        pushes.count(tx, led.entrant.sop.sop_id, push.step_id, push.state, push.reason)
 
 
 def _note(run_id: int, led: _Led) -> Note:

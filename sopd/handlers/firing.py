@@ -8,7 +8,7 @@ that fires; a second one that is due as well is the next pass's, which then find
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Literal, NamedTuple
@@ -31,10 +31,8 @@ from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import initialising, sops
-from sopd.store.queries import stepwise as stepwise_queries
 from sopd.store.queries.enrollments import OpenPush, Run
 
-NOTHING_OPEN = Facts()
 Missed = Literal["skip", "catch_up"]
 """What `resume` does about moments that passed: all are passed over, or all but the latest."""
 
@@ -86,31 +84,25 @@ def fire(
 def _walk_on(
     tx: Transaction, app: App, runs: Sequence[Run], until: Instant, missed: Missed | None
 ) -> Consequences:
-    programs = app.programs.all(tx, [run.version_id for run in runs])
+    programs = app.programs.all(tx, list({run.version_id for run in runs}))
     days = stepwise.quota_days(tx, programs, runs)
     open_by_run = pushes.by_run(pushes.open_pushes(tx, [run.id for run in runs]))
     made: list[Move] = []
     told: list[pushes.Told] = []
-    counted: list[int] = []
-    for like, alike in _groups(programs, runs, open_by_run, days).items():
-        program = programs[like.version_id]
-        taken = walk(program, like.state, _events(program, like, until, missed, tx.now), like.facts)
-        move, counts = _move(program, like, alike[0], taken, tx.now)
-        made += [move.of(run) for run in alike]
-        counted += [run.id for run in alike if counts]
+    for alike in _alike(programs, runs, open_by_run, days):
+        like = _like(programs, alike[0], open_by_run, days)
+        taken = walk(like.program, like.state, _events(like, until, missed, tx.now), like.facts)
+        made.append(_move(like, alike, taken, tx.now))
         if taken.settle is not None:
             told += [one for run in alike for one in _give_way(open_by_run.get(run.id, ()), taken.settle)]
     pushes.tell(tx, told)  # of these runs the next step has just been decided on: nothing waits for the settlement
-    happened = moves.write(tx, app, made)
-    if counted:
-        stepwise_queries.count_from(tx, counted, tx.now)
-    return happened
+    return moves.write(tx, app, made)
 
 
 class Like(NamedTuple):
-    """All that a run's next steps depend on: one decision serves everybody who is alike in it."""
+    """What a run's next steps depend on: one decision serves everybody who is alike in it."""
 
-    version_id: int
+    program: Program
     state: str
     times: Schedule
     due_at: Instant | None
@@ -118,26 +110,39 @@ class Like(NamedTuple):
     quota_on: date | None
 
 
-def _groups(
+def _alike(
     programs: Mapping[int, Program],
     runs: Sequence[Run],
     open_by_run: Mapping[int, Sequence[OpenPush]],
     days: Mapping[int, date],
-) -> dict[Like, list[Run]]:
-    groups: defaultdict[Like, list[Run]] = defaultdict(list)
+) -> Iterable[Sequence[Run]]:
+    """The runs by all that their decision depends on; what is asked of every row is kept small."""
+    groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        quota_on = days.get(run.id)
-        times = schedule.of_run(programs[run.version_id], run, quota_on)
-        facts = pushes.facts_of(open_by_run[run.id]) if run.id in open_by_run else NOTHING_OPEN
-        groups[Like(run.version_id, run.state, times, run.due_at, facts, quota_on)].append(run)
-    return groups
+        found = open_by_run.get(run.id)
+        facts = None if found is None else pushes.facts_of(found)
+        times = schedule.alike_by(programs[run.version_id], run)
+        groups[run.version_id, run.state, run.due_at, times, facts, days.get(run.id)].append(run)
+    return groups.values()
+
+
+def _like(
+    programs: Mapping[int, Program],
+    run: Run,
+    open_by_run: Mapping[int, Sequence[OpenPush]],
+    days: Mapping[int, date],
+) -> Like:
+    program, quota_on = programs[run.version_id], days.get(run.id)
+    times = schedule.of_run(program, run, quota_on)
+    return Like(program, run.state, times, run.due_at, pushes.facts_of(open_by_run.get(run.id, ())), quota_on)
 
 
 def _events(
-    program: Program, like: Like, until: Instant, missed: Missed | None, now: Instant
+    like: Like, until: Instant, missed: Missed | None, now: Instant
 ) -> tuple[StepDue, ...]:
     """The steps due by `until`, up to the first that is on time. The row's own due counts for the first of them."""
-    first, times = schedule.next_index(program, like.state), like.times
+    program, times = like.program, like.times
+    first = schedule.next_index(program, like.state)
     if first is None:
         return ()
     events: list[StepDue] = []
@@ -166,31 +171,39 @@ def _but_the_latest(events: Sequence[StepDue]) -> tuple[StepDue, ...]:
     return tuple(events) if latest is None else (*events[:latest], StepDue(events[latest].step_id))
 
 
-def _move(program: Program, like: Like, run: Run, taken: Walk, now: Instant) -> tuple[Move, bool]:
-    """What becomes of the run, and whether its stepwise clock counts from now: then the step it stands at was skipped.
+def _move(like: Like, runs: Sequence[Run], taken: Walk, now: Instant) -> Move:
+    """What becomes of like runs. If the step that a stepwise one stands at was skipped, its clock counts from now.
 
     A stepwise run whose step fired waits for its settlement, and no due is known.
     """
-    index, times = schedule.next_index(program, taken.state), like.times
-    made = [new_push(program, times, run.id, step, now, skipped=reason) for step, reason in taken.passed]
+    program, times = like.program, like.times
+    index = schedule.next_index(program, taken.state)
+    made = [new_push(program, times, step, now, skipped=reason) for step, reason in taken.passed]
     if taken.fired:
         waited = None if taken.passed else like.due_at
-        made.append(new_push(program, times, run.id, taken.fired, now, due_at=waited))
+        made.append(new_push(program, times, taken.fired, now, due_at=waited))
     detail: dict[str, object] = {}
     if taken.passed:
         detail["passed"] = dict(taken.passed)
     if taken.waits and index is not None:
         detail["waits"] = program.steps[index].id
     kind = "end" if taken.state in ENDS else "wait" if taken.waits else "step"
-    counts = index is not None and _skipped_singly(program, taken)
-    if index is not None and counts:
+    counts_from = None
+    if index is not None and _skipped_singly(program, taken):
+        counts_from = now
         times = schedule.only(program, index, schedule.after(program, index, now, like.quota_on))
-    due_at = None if index is None or taken.waits else times.dues[index]
-    mass_at = schedule.mass_at(program, times, index)
-    move = Move(
-        run, kind, taken.state, taken.reason, due_at, mass_at, pushes=tuple(made), effects=taken.ends, detail=detail
+    return Move(
+        runs,
+        kind,
+        taken.state,
+        taken.reason,
+        due_at=None if index is None or taken.waits else times.dues[index],
+        mass_at=schedule.mass_at(program, times, index),
+        counts_from=counts_from,
+        pushes=tuple(made),
+        effects=taken.ends,
+        detail=detail,
     )
-    return move, counts
 
 
 def _skipped_singly(program: Program, taken: Walk) -> bool:

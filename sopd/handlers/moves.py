@@ -6,7 +6,6 @@ A part for the handlers of enrollments, inside the caller's transaction. `machin
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -22,25 +21,26 @@ from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import flips
-from sopd.store.queries.enrollments import NewPush, Note, Run, Written
+from sopd.store.queries.enrollments import Closed, Line, NewPush, Onward, Run
 from sopd.store.queries.flips import FlipKey
 
 E = TypeVar("E")
 
 
 class Move(NamedTuple):
-    """One run and what becomes of it. `state` in an end closes it; `detail` goes into the journal.
+    """Like runs, in one state of one version, and what becomes of them. `state` in an end closes them.
 
-    `cause`: of what its end writes; None: the clock's, one hop further in the run's own chain.
+    `counts_from`: what the next stepwise step counts from. `pushes` are made for each of them; `detail` goes into the
+    journal. `cause`: of what their ends write; None: the clock's, one hop further in each run's own chain.
     """
 
-    run: Run
+    runs: Sequence[Run]
     kind: str
     state: str
     reason: str = ""
     due_at: int | None = None
     mass_at: int | None = None
-    parked_at: int | None = None
+    counts_from: int | None = None
     ended_by: str | None = None
     pushes: tuple[NewPush, ...] = ()
     effects: tuple[EnrollmentEffect, ...] = ()
@@ -51,79 +51,88 @@ class Move(NamedTuple):
     def ends(self) -> bool:
         return self.state in ENDS
 
-    def of(self, run: Run) -> Move:
-        """The same for a run that is alike."""
-        return self._replace(run=run, pushes=tuple([one._replace(enrollment_id=run.id) for one in self.pushes]))
+    @property
+    def ids(self) -> list[int]:
+        return [run.id for run in self.runs]
 
 
 def write(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
-    """Write decisions about locked runs, each at the revision it was made on; one that somebody moved is left out."""
-    written = queries.write(tx, [_written(tx, move) for move in moves])
-    moves = [move for move in moves if move.run.id in written]
-    made = [push for move in moves for push in move.pushes]
-    queries.insert_pushes(tx, made)
-    queries.journal(tx, [_note(move) for move in moves])
+    """Write decisions about locked runs: for each group a few values, for the rows set-based SQL that applies them."""
+    groups = [(move.ids, move) for move in moves]
+    onward = [(ids, _onward(move)) for ids, move in groups if not move.ends]
+    if onward:
+        queries.go_on(tx, onward)
+    closed = [(ids, _closed(move)) for ids, move in groups if move.ends]
+    if closed:
+        queries.close(tx, closed)
+    queries.insert_pushes(tx, [(ids, push) for ids, move in groups for push in move.pushes])
+    queries.tell(tx, [(ids, _line(move)) for ids, move in groups])
     _count(tx, moves)
-    if any(push.plan_at is not None for push in made):
+    if any(push.plan_at is not None for move in moves for push in move.pushes):
         tx.after_commit(lambda: app.ring("plan"))
-    ended = [move for move in moves if move.ends]
-    return _follow_up(tx, app, ended) if ended else NOTHING
+    return _follow_up(tx, app, [move for move in moves if move.ends]) if closed else NOTHING
 
 
 def _count(tx: Transaction, moves: Sequence[Move]) -> None:
-    made = Counter(
-        (move.run.sop_id, push.step_id, push.state, push.reason) for move in moves for push in move.pushes
-    )
-    for (sop_id, step_id, state, reason), n in made.items():
-        pushes.count(tx, sop_id, step_id, state, reason, n)
-    ended = Counter((move.run.sop_id, move.state, move.reason) for move in moves if move.ends)
-    for (sop_id, state, reason), n in ended.items():
-        tx.count(f"sop/{sop_id}/ended/{state}", n)
-        if reason and family(reason) != state:
-            tx.count(f"sop/{sop_id}/ended/{state}/{family(reason)}", n)
+    for move in moves:
+        sop_id, n = move.runs[0].sop_id, len(move.runs)
+        for push in move.pushes:
+            pushes.count(tx, sop_id, push.step_id, push.state, push.reason, n)
+        if move.ends:
+            tx.count(f"sop/{sop_id}/ended/{move.state}", n)
+            if move.reason and family(move.reason) != move.state:
+                tx.count(f"sop/{sop_id}/ended/{move.state}/{family(move.reason)}", n)
 
 
 # -- what ends write ---------------------------------------------------------------------------------------------------
 
 
-def _follow_up(tx: Transaction, app: App, ended: Sequence[Move]) -> Consequences:
-    """Attributes, tags and flows of ends (SPEC 8). Customers are locked before relations."""
-    causes = {move.run.id: _cause(move) for move in ended}
+class _Ended(NamedTuple):
+    """One of the runs that ended, with what was decided about all of its kind."""
+
+    run: Run
+    move: Move
+    cause: Cause
+
+
+def _follow_up(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
+    """Attributes, tags and flows of ends (SPEC 8), run by run. Customers are locked before relations."""
+    ended = [_Ended(run, move, _cause(move, run)) for move in moves for run in move.runs]
+    ended.sort(key=lambda one: one.run.id)
     news = attributes.write(
         tx,
         [
-            Change(move.run.customer_id, dict(effect.values), causes[move.run.id])
-            for move, effect in _effects(ended, SetAttributes)
+            Change(one.run.customer_id, dict(effect.values), one.cause)
+            for one, effect in _effects(ended, SetAttributes)
         ],
     )
-    tag_changes = _write_tags(tx, app, ended, causes)
+    tag_changes = _write_tags(tx, app, ended)
     _forget_flips(tx, app, ended)
     return Consequences(
         news=tuple(news),
         tag_changes=tag_changes,
         flows=tuple(
             Flow(
-                move.run.id, move.run.sop_id, effect.sop, move.run.customer_id, move.run.relation_id,
-                move.run.member_id, causes[move.run.id], move.ended_by or "",
+                one.run.id, one.run.sop_id, effect.sop, one.run.customer_id, one.run.relation_id, one.run.member_id,
+                one.cause, one.move.ended_by or "",
             )
-            for move, effect in _effects(ended, FlowTo)
+            for one, effect in _effects(ended, FlowTo)
         ),
         left=tuple(
-            Left(move.run.id, move.run.sop_id, move.run.subject_id, move.run.customer_id, causes[move.run.id])
-            for move in ended
+            Left(one.run.id, one.run.sop_id, one.run.subject_id, one.run.customer_id, one.cause) for one in ended
         ),
     )  # fmt: skip
 
 
-def _effects(moves: Sequence[Move], kind: type[E]) -> list[tuple[Move, E]]:
-    return [(move, effect) for move in moves for effect in move.effects if isinstance(effect, kind)]
+def _effects(ended: Sequence[_Ended], kind: type[E]) -> list[tuple[_Ended, E]]:
+    return [(one, effect) for one in ended for effect in one.move.effects if isinstance(effect, kind)]
 
 
-def _cause(move: Move) -> Cause:
+def _cause(move: Move, run: Run) -> Cause:
     """One hop further: from the news that ended it early, from the hand that ended it, or in its own chain."""
     if move.cause is not None:
-        return Cause(move.cause.hop, move.cause.chain, move.run.id)
-    return Cause(move.run.hop + 1, chain_of(move.run.sop_id, move.run.chain), move.run.id)
+        return Cause(move.cause.hop, move.cause.chain, run.id)
+    return Cause(run.hop + 1, chain_of(run.sop_id, run.chain), run.id)
 
 
 def chain_of(sop_id: int, written: str | None) -> tuple[int, ...]:
@@ -131,12 +140,11 @@ def chain_of(sop_id: int, written: str | None) -> tuple[int, ...]:
     return (sop_id,) if written is None else tuple(json.loads(written))
 
 
-def _write_tags(
-    tx: Transaction, app: App, ended: Sequence[Move], causes: Mapping[int, Cause]
-) -> tuple[TagChange, ...]:
+def _write_tags(tx: Transaction, app: App, ended: Sequence[_Ended]) -> tuple[TagChange, ...]:
     """The tags of ends, on the owner's relation, here and in WeCom (SPEC 8); returns what changed by them."""
+    causes = {one.run.id: one.cause for one in ended}
     wanted = [
-        (move.run.id, (move.run.relation_id, effect.add, effect.remove)) for move, effect in _effects(ended, WriteTags)
+        (one.run.id, (one.run.relation_id, effect.add, effect.remove)) for one, effect in _effects(ended, WriteTags)
     ]
     changed: list[TagChange] = []
     while wanted:
@@ -153,27 +161,21 @@ def _write_tags(
     return tuple(changed)
 
 
-def _forget_flips(tx: Transaction, app: App, ended: Sequence[Move]) -> None:
+def _forget_flips(tx: Transaction, app: App, ended: Sequence[_Ended]) -> None:
     """Time changes nothing for a run that has ended."""
-    programs = app.programs.all(tx, [move.run.version_id for move in ended])
-    timed = [move.run for move in ended if programs[move.run.version_id].end_needs.time]
+    programs = app.programs.all(tx, [one.run.version_id for one in ended])
+    timed = [one.run for one in ended if programs[one.run.version_id].end_needs.time]
     flips.drop(tx, [FlipKey(flips.END, run.sop_id, run.id) for run in timed])
 
 
-def _written(tx: Transaction, move: Move) -> Written:
-    return Written(
-        id=move.run.id,
-        rev=move.run.rev,
-        state=move.state,
-        due_at=move.due_at,
-        mass_at=move.mass_at,
-        parked_at=move.parked_at,
-        closed_at=tx.now if move.ends else None,
-        reason=move.reason if move.ends else None,
-        ended_by=move.ended_by,
-    )
+def _onward(move: Move) -> Onward:
+    return Onward(move.runs[0].state, move.state, move.due_at, move.mass_at, move.counts_from)
 
 
-def _note(move: Move) -> Note:
+def _closed(move: Move) -> Closed:
+    return Closed(move.runs[0].state, move.state, move.reason, move.ended_by)
+
+
+def _line(move: Move) -> Line:
     detail = json.dumps(dict(move.detail), ensure_ascii=False) if move.detail else None
-    return Note(move.run.id, move.kind, move.run.state, move.state, move.reason or None, detail)
+    return Line(move.kind, move.runs[0].state, move.state, move.reason or None, detail)

@@ -23,7 +23,7 @@ from machines.moments import AtOnce
 from machines.rules.comparisons import day_of
 from machines.rules.scalars import milliseconds
 from machines.sop import Program, ProgramStep
-from machines.timetable import due_after, due_instants, earliest_send
+from machines.timetable import due_after, due_instants, earliest_send, likeness
 
 YEARS_OF_ANCHORS = range(1900, 2200)
 """A date outside these years is a typing error and no anchor; the calendar of instants ends before its steps."""
@@ -126,6 +126,13 @@ def of_run(program: Program, run: Dated, quota_on: date | None = None) -> Schedu
     if index is not None and due_at is None and run.counts_from is not None:
         due_at = after(program, index, run.counts_from, quota_on, waits=run.waits_reply)
     return only(program, index, due_at)
+
+
+def alike_by(program: Program, run: Dated) -> tuple[object, ...]:
+    """What the schedule of a run depends on: runs of one version, state and due with equal answers share theirs."""
+    if program.pace != "stepwise" or run.state == ENROLLED:
+        return likeness(program.timetable, run.anchor_at, run.entered_at + run.anchor_moves_ms)
+    return run.counts_from, run.waits_reply
 
 
 def only(program: Program, index: int | None, due_at: Instant | None) -> Schedule:

@@ -85,7 +85,6 @@ def _first(effects: Sequence[EnrollmentEffect], kind: type[E]) -> E | None:
 def new_push(
     program: Program,
     times: Schedule,
-    run_id: int,
     step_id: str,
     now: Instant,
     *,
@@ -99,7 +98,6 @@ def new_push(
     """
     step = program.step(step_id)
     return NewPush(
-        enrollment_id=run_id,
         step_id=step_id,
         channel=step.channel,
         takes_quota=step.takes_quota,

@@ -35,6 +35,7 @@ class Dialect(Protocol):
     begin_reading: str
     now: str
     skip_locked: str
+    unfolded: str
     one_writer: bool
     most_params: int | None
     driver_error: type[Exception]
@@ -50,6 +51,9 @@ class Dialect(Protocol):
 
     def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
         """`rows` as a table with these columns; any number of rows in one statement."""
+
+    def folded(self, ids: Sequence[int]) -> str:
+        """Ids as one text. As `s.ids` in a table, `unfolded` gives them back: its `i.value`, one a row."""
 
     def set_reading(self, connection: Any, on: bool) -> None:
         """Let the connection refuse writes, where BEGIN cannot say so."""

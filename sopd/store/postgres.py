@@ -37,6 +37,7 @@ class Postgres:
     begin_reading = "begin isolation level repeatable read read only"
     now = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
     skip_locked = " for update skip locked"
+    unfolded = "lateral unnest(cast(s.ids as bigint[])) i(value)"
     one_writer = False
     most_params = None
     driver_error: type[Exception] = psycopg.Error
@@ -70,6 +71,9 @@ class Postgres:
         params = [value if value is None or columns[name] != "text" else str(value) for name, value in same.items()]
         params += [_ARRAY[columns[name]](values) for name, values in other.items()]
         return Given(f"(select g.*{picked} from unnest({arrays}) as g({', '.join(other)}))", tuple(params))
+
+    def folded(self, ids: Sequence[int]) -> str:
+        return _integers(ids)
 
     def set_reading(self, connection: psycopg.Connection, on: bool) -> None:
         """BEGIN has said it."""

@@ -48,6 +48,7 @@ class Sqlite:
     begin_reading = "begin"
     now = "cast(round((julianday('now') - 2440587.5) * 86400000.0) as integer)"
     skip_locked = ""
+    unfolded = "json_each(s.ids) i"
     one_writer = True
     most_params = MOST_PARAMS
     driver_error: type[Exception] = sqlite3.Error
@@ -89,6 +90,9 @@ class Sqlite:
             return Given(f"(select {picked} from (values {marks}))", (*same.values(), *values))
         picked = ", ".join(f"json_extract(value, '$[{at}]') as {name}" for at, name in enumerate(columns))
         return Given(f"(select {picked} from json_each(?))", (json.dumps(rows),))
+
+    def folded(self, ids: Sequence[int]) -> str:
+        return json.dumps(ids)
 
     def set_reading(self, connection: sqlite3.Connection, on: bool) -> None:
         connection.execute(f"pragma query_only = {int(on)}")

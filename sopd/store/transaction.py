@@ -128,6 +128,22 @@ class Transaction:
         """
         return self.dialect.given({quoted(name): kind for name, kind in columns.items()}, rows)
 
+    def alike(
+        self, columns: Mapping[str, str], groups: Sequence[tuple[Sequence[int], Sequence[Any]]]
+    ) -> Given:
+        """As `table`, for rows of which many are alike: each group is (ids, the values they share).
+
+        The table has the column `id` before the others. Before an UPDATE it is to be named in a WITH .. AS
+        MATERIALIZED, or SQLite may look for every row of the target in it.
+        """
+        if all(len(ids) == 1 for ids, _ in groups):
+            return self.table({"id": "bigint", **columns}, [(ids[0], *values) for ids, values in groups])
+        rows = [(self.dialect.folded(ids), *values) for ids, values in groups]
+        shared = self.table({"ids": "text", **columns}, rows)
+        picked = ", ".join(f"s.{quoted(name)}" for name in columns)
+        sql = f"(select i.value as id, {picked} from {shared.sql} s cross join {self.dialect.unfolded})"
+        return Given(sql, shared.params)
+
     def ids(self, ids: Iterable[int]) -> Given:
         """Ids as a table with the one column `id`: `... where id in (select id from {g.sql} g)`."""
         return self.dialect.given({"id": "bigint"}, [(each,) for each in ids])

@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, get_args, get_type_hints
 
+from sopd.store.dialect import Given
+from sopd.store.errors import Conflict
 from sopd.store.queries import locks
 from sopd.store.tables import Enrollment, Refusal
 from sopd.store.transaction import Transaction
@@ -57,24 +59,28 @@ class OpenPush(NamedTuple):
     channel: str
 
 
-class Written(NamedTuple):
-    """What an enrollment becomes; `closed_at` ends it, with `reason` and `ended_by` for people."""
+class Onward(NamedTuple):
+    """Where runs in the state `state_from` go on to. `counts_from`: what the next stepwise step counts from."""
 
-    id: int
-    rev: int
+    state_from: str
     state: str
-    due_at: int | None = None
-    mass_at: int | None = None
-    parked_at: int | None = None
-    closed_at: int | None = None
-    reason: str | None = None
-    ended_by: str | None = None
+    due_at: int | None
+    mass_at: int | None
+    counts_from: int | None
+
+
+class Closed(NamedTuple):
+    """How runs in the state `state_from` end, with `reason` and `ended_by` for people."""
+
+    state_from: str
+    state: str
+    reason: str
+    ended_by: str | None
 
 
 class NewPush(NamedTuple):
     """A step's push row; who it is for is taken from its enrollment."""
 
-    enrollment_id: int
     step_id: str
     channel: str
     takes_quota: bool
@@ -86,8 +92,18 @@ class NewPush(NamedTuple):
     settled_at: int | None
 
 
+class Line(NamedTuple):
+    """What a journal row says; `detail` is a JSON object."""
+
+    kind: str
+    state_from: str | None = None
+    state_to: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
 class Note(NamedTuple):
-    """A journal row; `detail` is a JSON object."""
+    """A journal row of one enrollment."""
 
     enrollment_id: int
     kind: str
@@ -96,6 +112,8 @@ class Note(NamedTuple):
     reason: str | None = None
     detail: str | None = None
 
+
+Ids = Sequence[int]
 
 _TYPES = {int: "bigint", str: "text", bool: "bool"}
 
@@ -165,53 +183,84 @@ def open_pushes(tx: Transaction, ids: Iterable[int]) -> list[OpenPush]:
     return [OpenPush(*row) for row in rows]
 
 
-def write(tx: Transaction, rows: Sequence[Written]) -> set[int]:
-    """Write decisions, each guarded by the revision it was made on; returns the ids that took them.
-
-    Whatever a stepwise run counted from is behind it then; what it counts from now is written by `stepwise`.
-    """
-    if not rows:
-        return set()
-    given = tx.table(columns_of(Written), rows)
-    written = tx.rows(
-        "update enrollment set state = n.state, due_at = n.due_at, mass_at = n.mass_at, parked_at = n.parked_at,"
-        " closed_at = n.closed_at, reason = n.reason, ended_by = n.ended_by, counts_from = null, waits_reply = false,"
-        " rev = enrollment.rev + 1"
-        f" from {given.sql} n"
-        " where enrollment.id = n.id and enrollment.rev = n.rev and enrollment.closed_at is null"
-        " returning enrollment.id",
-        given.params,
+def go_on(tx: Transaction, groups: Sequence[tuple[Ids, Onward]]) -> None:
+    """Lead locked runs on, like ones with one row. Raises Conflict if one is not as its decision found it."""
+    _move(
+        tx,
+        # Without `closed_at`, on which every index of open runs hangs.
+        "state = n.state, due_at = n.due_at, mass_at = n.mass_at, parked_at = null, counts_from = n.counts_from,"
+        " waits_reply = false",
+        (),
+        tx.alike(columns_of(Onward), groups),
+        sum(len(ids) for ids, _ in groups),
     )
-    return {row[0] for row in written}
 
 
-def insert_pushes(tx: Transaction, rows: Sequence[NewPush]) -> list[tuple[int, int, str]]:
-    """Write the push rows of fired and passed-over steps; returns (push id, enrollment id, step id) of each."""
-    if not rows:
+def close(tx: Transaction, groups: Sequence[tuple[Ids, Closed]]) -> None:
+    """End locked runs, like ones with one row. Raises Conflict if one is not as its decision found it."""
+    _move(
+        tx,
+        "state = n.state, due_at = null, mass_at = null, parked_at = null, counts_from = null, waits_reply = false,"
+        " closed_at = ?, reason = n.reason, ended_by = n.ended_by",
+        (tx.now,),
+        tx.alike(columns_of(Closed), groups),
+        sum(len(ids) for ids, _ in groups),
+    )
+
+
+def _move(tx: Transaction, becomes: str, params: Sequence[object], given: Given, count: int) -> None:
+    # The state they come from is never an end. A condition on the row alone (`closed_at is null`) makes SQLite read the
+    # whole table into a filter first, as soon as it knows that the table is large.
+    written = tx.run(
+        f"with n as materialized {given.sql} update enrollment set {becomes}, rev = enrollment.rev + 1 from n"
+        " where enrollment.id = n.id and enrollment.state = n.state_from",
+        (*given.params, *params),
+    )
+    if written != count:
+        raise Conflict(f"{count - written} of {count} runs were moved by somebody who did not hold them")
+
+
+def insert_pushes(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]]) -> None:
+    """Write the push rows of fired and passed-over steps, those of like runs with one row."""
+    if groups:
+        tx.run(*_new_pushes(tx, groups))
+
+
+def insert_pushes_of_entry(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]]) -> list[tuple[int, int, str]]:
+    """As `insert_pushes`; returns (push id, enrollment id, step id) of each."""
+    if not groups:
         return []
-    given = tx.table(columns_of(NewPush), rows)
-    return tx.rows(
+    sql, params = _new_pushes(tx, groups)
+    return tx.rows(f"{sql} returning id, enrollment_id, step_id", params)
+
+
+def _new_pushes(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]]) -> tuple[str, Sequence[object]]:
+    given = tx.alike(columns_of(NewPush), groups)
+    sql = (
         "insert into push (enrollment_id, step_id, sop_id, version_id, customer_id, relation_id, member_id, channel,"
         " takes_quota, state, reason, due_at, fired_at, next_due_at, plan_at, settled_at, deferred)"
         " select e.id, n.step_id, e.sop_id, e.version_id, e.customer_id, e.relation_id, e.member_id, n.channel,"
         " n.takes_quota, n.state, n.reason, n.due_at, cast(? as bigint), n.next_due_at, n.plan_at, n.settled_at, 0"
-        f" from {given.sql} n join enrollment e on e.id = n.enrollment_id where true"
-        " returning id, enrollment_id, step_id",
+        f" from {given.sql} n join enrollment e on e.id = n.id where true"
+    )
+    return sql, (tx.now, *given.params)
+
+
+def tell(tx: Transaction, groups: Sequence[tuple[Ids, Line]]) -> None:
+    """Append to the journals, all at this transaction's instant; like runs are told with one row."""
+    if not groups:
+        return
+    given = tx.alike(columns_of(Line), groups)
+    tx.run(
+        "insert into journal (enrollment_id, at, kind, state_from, state_to, reason, detail)"
+        f" select n.id, cast(? as bigint), n.kind, n.state_from, n.state_to, n.reason, n.detail from {given.sql} n",
         (tx.now, *given.params),
     )
 
 
 def journal(tx: Transaction, notes: Sequence[Note]) -> None:
-    """Append to the journals, all at this transaction's instant."""
-    if not notes:
-        return
-    given = tx.table(columns_of(Note), notes)
-    tx.run(
-        "insert into journal (enrollment_id, at, kind, state_from, state_to, reason, detail)"
-        " select n.enrollment_id, cast(? as bigint), n.kind, n.state_from, n.state_to, n.reason, n.detail"
-        f" from {given.sql} n",
-        (tx.now, *given.params),
-    )
+    """As `tell`, a row for each."""
+    tell(tx, [((note.enrollment_id,), Line(*note[1:])) for note in notes])
 
 
 def release_waiting(tx: Transaction, ids: Iterable[int]) -> None:

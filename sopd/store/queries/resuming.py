@@ -133,7 +133,7 @@ def shift(tx: Transaction, rows: Sequence[Moved]) -> None:
     given = tx.table(columns_of(Moved), rows)
     tx.run(
         "update enrollment set anchor_at = n.anchor_at, anchor_moves_ms = n.anchor_moves_ms,"
-        f" counts_from = n.counts_from from {given.sql} n where enrollment.id = n.id and enrollment.closed_at is null",
+        f" counts_from = n.counts_from from {given.sql} n where enrollment.id = n.id",
         given.params,
     )
 
@@ -143,7 +143,7 @@ def go_on(tx: Transaction, rows: Sequence[Ahead]) -> None:
     given = tx.table(columns_of(Ahead), rows)
     tx.run(
         "update enrollment set due_at = n.due_at, mass_at = n.mass_at, parked_at = null, rev = enrollment.rev + 1"
-        f" from {given.sql} n where enrollment.id = n.id and enrollment.closed_at is null",
+        f" from {given.sql} n where enrollment.id = n.id",
         given.params,
     )
 

@@ -73,17 +73,10 @@ def first_answers(tx: Transaction, sends: Sequence[tuple[int, int]]) -> dict[int
 
 
 def set_clocks(tx: Transaction, rows: Sequence[Clock]) -> None:
-    """Write what locked runs wait for."""
+    """Write what locked runs, which are open, wait for."""
     given = tx.table(columns_of(Clock), rows)
     tx.run(
         "update enrollment set due_at = n.due_at, mass_at = n.mass_at, counts_from = n.counts_from,"
-        f" waits_reply = n.waits_reply, rev = enrollment.rev + 1 from {given.sql} n"
-        " where enrollment.id = n.id and enrollment.closed_at is null",
+        f" waits_reply = n.waits_reply, rev = enrollment.rev + 1 from {given.sql} n where enrollment.id = n.id",
         given.params,
     )
-
-
-def count_from(tx: Transaction, run_ids: Iterable[int], at: int) -> None:
-    """The step these runs stand at was passed over at this instant, and the next one counts from it."""
-    given = tx.ids(run_ids)
-    tx.run(f"update enrollment set counts_from = ? where id in (select id from {given.sql} g)", (at, *given.params))

@@ -77,7 +77,7 @@ class Enrollment(Row):
     reason = TextField(null=True)  # why it ended, for people
     ended_by = TextField(null=True)  # who
     pruned_at = UtcField(null=True)  # when its journal and pushes were pruned
-    rev = IntegerField(default=0)  # raised by every decision; a write checks it
+    rev = IntegerField(default=0)  # raised by every decision
 
     class Meta:
         table_name = "enrollment"
