@@ -327,4 +327,4 @@ def test_the_statements_of_an_entry_do_not_depend_on_how_many_enter(shop: Shop, 
 
     assert len(shop.rows("select 1 from enrollment")) == count
     counted = [sql for sql in seen if not sql.startswith(("begin", "commit"))]
-    assert len([sql for sql in counted if "order by c.id for update" not in sql]) == 16
+    assert len([sql for sql in counted if "order by c.id for update" not in sql]) == 15
