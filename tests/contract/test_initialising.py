@@ -29,7 +29,7 @@ steps:
 
 
 DAY = 86_400_000
-STATEMENTS_OF_A_PAGE = 20
+STATEMENTS_OF_A_PAGE = 19
 """BEGIN and COMMIT among them. More is no fault, but somebody should have wanted it."""
 
 
