@@ -21,6 +21,9 @@ __all__ = [
     "recordings",
 ]
 
+BY_DAY_EVERY = {"sqlite": 1, "postgres": 3}
+"""By day PostgreSQL passes over two points in three: a death there costs twice as much. At night neither leaves any."""
+
 every_story = pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 
 
@@ -62,8 +65,9 @@ def test_the_story_ends_the_same_wherever_a_process_dies(
     record_property: Callable[[str, object], None],
 ) -> None:
     chosen = plan(recordings)[story.name]
+    share = BY_DAY_EVERY[copies.kind]
 
-    tally = walks[story.name].run(lambda number: chosen.get(number, ()), recordings[story.name].outcome)
+    tally = walks[story.name].run(lambda number: chosen.get(number, ())[::share], recordings[story.name].outcome)
 
     _report(tally, f"{story.name} on {copies.kind}", record_property)
 
