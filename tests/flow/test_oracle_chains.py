@@ -117,7 +117,7 @@ def test_an_event_lets_in_and_only_a_later_one_ends() -> None:
 
 def test_a_manual_entry_is_exempt_from_the_entry_rule_only() -> None:
     one = nurture("one", DAY_ONE, when="{tag: [r/bought]}", early_end="{when: {tag: [r/price]}}")
-    company = told(one, deeds=[ADDED, ("09-14 16:00", "enter bob mei one"), ("09-14 17:00", "tag alice mei r/price")])
+    company = told(one, deeds=[ADDED, ("09-14 16:00", "enter alice mei one"), ("09-14 17:00", "tag alice mei r/price")])
 
     assert began(company, "one") == [("alice", "mei", "manual", "early_end")]
 
