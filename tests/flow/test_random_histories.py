@@ -25,7 +25,7 @@ EVERYTHING = (*PEOPLE, *OPERATORS, *SIGNALS, *HANDS, *HANDOVERS)
 
 
 @pytest.mark.timeout(900)
-@profile(max_examples=20, derandomize=True, phases=_PHASES, suppress_health_check=_SHARED)
+@profile(max_examples=10, derandomize=True, phases=_PHASES, suppress_health_check=_SHARED)
 @given(history=histories(verbs=EVERYTHING, kinds=KINDS))
 def test_engine_and_oracle_agree_on_what_came_of_a_history(fresh, history: History) -> None:
     check(history, fresh())
