@@ -5,8 +5,8 @@ from __future__ import annotations
 from sopd.handlers import owners
 from sopd.store import Store
 from sopd.store.tables import Customer, Member, Relation, RelationTag
-from tests.contract.test_people_costs import overheard
 from tests.support.factories import T0, add, befriend
+from tests.support.plans import overheard
 
 
 def test_candidates_are_all_relations_with_what_owner_rules_look_at(store: Store) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from sopd.store import Store, Transaction
 from sopd.store.queries import entries, facts, inbox, owners, people, tags
 from sopd.store.tables import Customer, Enrollment, Member, Outbox, Relation, RelationTag
-from tests.support.plans import assert_uses_index
+from tests.support.plans import assert_uses_index, overheard
 
 PAIRS = [("alice", "wm1"), ("bob", "wm2")]
 QUESTIONS: list[tuple[str, Callable[[Transaction], object], tuple[str, ...]]] = [
@@ -38,19 +37,24 @@ QUESTIONS: list[tuple[str, Callable[[Transaction], object], tuple[str, ...]]] = 
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def filled(own_store: Store) -> Store:
+    with own_store.transaction() as tx:
+        populate(tx)
+    return own_store
+
+
 @pytest.mark.parametrize(("question", "ask", "indexes"), QUESTIONS, ids=[row[0] for row in QUESTIONS])
 def test_a_question_goes_through_its_index(
-    store: Store, question: str, ask: Callable[[Transaction], object], indexes: tuple[str, ...]
+    filled: Store, question: str, ask: Callable[[Transaction], object], indexes: tuple[str, ...]
 ) -> None:
-    with store.transaction() as tx:
-        populate(tx)
-    with store.transaction() as tx:
+    with filled.transaction() as tx:
         asked = overheard(tx)
         ask(tx)
         sql, params = asked[-1]
 
     for index in indexes:
-        assert_uses_index(store, sql, params, index)
+        assert_uses_index(filled, sql, params, index)
 
 
 def populate(tx: Transaction) -> None:
@@ -66,16 +70,3 @@ def populate(tx: Transaction) -> None:
     tx.insert(Outbox, [{"kind": "mark_tag", "key": f"end/{n}", "relation_id": n, "payload": "{}", "created_at": 0,
                         "state": "pending" if n % 3 else "done"} for n in every])  # fmt: skip
     tx.run("analyze")
-
-
-def overheard(tx: Transaction) -> list[tuple[str, Any]]:
-    """Every statement that is made from now on, with its parameters."""
-    asked: list[tuple[str, Any]] = []
-    execute = tx._execute
-
-    def noting(sql: str, params: Any, read: Any) -> Any:
-        asked.append((sql, params))
-        return execute(sql, params, read)
-
-    tx._execute = noting  # type: ignore[method-assign]
-    return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sopd.store import Store
+from sopd.store import Store, Transaction
 
 
 def plan_of(store: Store, sql: str, params: Sequence[Any] = ()) -> str:
@@ -25,3 +25,16 @@ def assert_uses_index(store: Store, sql: str, params: Sequence[Any], index: str)
         names = [f"sqlite_autoindex_{table}_1", f"{table} USING INTEGER PRIMARY KEY"]
     words = plan.replace("(", " ( ").split()
     assert any(name in words or (" " in name and name in plan) for name in names), f"{index} is not in\n{plan}"
+
+
+def overheard(tx: Transaction) -> list[tuple[str, Any]]:
+    """Every statement that is made from now on in this transaction, with its parameters."""
+    asked: list[tuple[str, Any]] = []
+    execute = tx._execute
+
+    def noting(sql: str, params: Any, read: Any) -> Any:
+        asked.append((sql, params))
+        return execute(sql, params, read)
+
+    tx._execute = noting  # type: ignore[method-assign]
+    return asked

@@ -2,7 +2,7 @@
 
 A conftest takes what it needs: `from tests.support.stores import *`. A SQLite file is copied from a migrated one for
 each test. A PostgreSQL database takes half a second to make, so a test process has one and empties it for each test:
-a test that changes the schema begins with `bare_url`.
+a test that changes the schema begins with `bare_url`, and tests that ANALYZE share the `own_store` of their module.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sopd.store.migrate import migrate
 from sopd.store.tables import TABLES
 from tests.support.servers import Postgres
 
-__all__ = ["bare_url", "emptied_postgres", "migrated_file", "store", "store_url"]
+__all__ = ["bare_url", "emptied_postgres", "migrated_file", "own_store", "store", "store_url"]
 
 BOTH = ("sqlite", "postgres")
 
@@ -52,6 +52,24 @@ def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.drop(name)
 
 
+@pytest.fixture(scope="module", params=BOTH)
+def own_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A migrated store that one test module has to itself, on either kind: it may fill and ANALYZE it."""
+    if request.param == "sqlite":
+        opened = Store.open(f"sqlite:///{tmp_path_factory.mktemp('own')}/own.db", pool=12)
+        migrate(opened)
+        yield opened
+        opened.close()
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    opened = Store.open(server.url(name), pool=12)
+    migrate(opened)
+    yield opened
+    opened.close()
+    server.drop(name)
+
+
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file without rows, to be copied."""
@@ -74,6 +92,12 @@ def emptied_postgres(postgres: Postgres) -> Iterator[Callable[[], str]]:
                 "select setval(format('%I.%I', schemaname, sequencename), 1, false) from pg_sequences"
                 " where last_value is not null"
             )
+            analyzed = connection.execute("select distinct tablename from pg_stats where schemaname = 'public'")
+            if tables := [name for (name,) in analyzed]:
+                raise RuntimeError(
+                    f"a test before this one has analyzed {', '.join(tables)} in the database that tests share: other"
+                    " tests would see other plans; such a test takes the `own_store` of its module or a `bare_url`"
+                )
             return postgres.url(name)
 
         yield emptied
