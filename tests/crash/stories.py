@@ -416,7 +416,7 @@ NURTURING = _day(
         *_adds("2026-03-02 09:05", "alice", "wm1", "wm2"),
         *_adds("2026-03-02 09:20", "bob", "wm3"),
         _tags("2026-03-02 09:10", "alice", "wm2", COLD),
-        _tags("2026-03-02 10:13", "alice", "wm1", BOUGHT),
+        _tags("2026-03-02 10:40", "alice", "wm1", BOUGHT),
     ),
     AGAIN,
     orders=(
