@@ -33,9 +33,9 @@ def _write(app: App, write: Write) -> outbox.Outcome | None:
     """One call, or None if the lease may run out meanwhile: then a younger write of the relation could come before."""
     if app.store.now() > write.until:
         return None
-    asked = write.payload
+    act, tags = write.act, write.payload
     try:
-        app.wecom.mark_tags(asked.userid, asked.external_userid, asked.add, asked.remove)
+        app.wecom.mark_tags(act.userid, act.external_userid, tags.add, tags.remove)
     except WeComFailure as failure:
         return outbox.Outcome(write, failure)
     return outbox.Outcome(write)

@@ -102,7 +102,7 @@ def _record(app: App, outcomes: Sequence[Outcome]) -> None:
 
 
 def _pair(one: Outcome) -> tuple[str, str]:
-    return one.write.payload.userid, one.write.payload.external_userid
+    return one.write.act.userid, one.write.act.external_userid
 
 
 def _finished(one: Outcome, now: Instant) -> Finished:

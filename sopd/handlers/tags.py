@@ -19,12 +19,10 @@ from sopd.handlers.happened import OUTSIDE, Cause
 from sopd.store import Transaction
 from sopd.store.queries import inbox
 from sopd.store.queries import tags as queries
-from sopd.store.queries.tags import Held, Writable
+from sopd.store.queries.tags import Held
 
 Wish = tuple[int, Iterable[str], Iterable[str]]
 """(relation id, tag ids to add, tag ids to remove)"""
-Tags = tuple[tuple[str, ...], tuple[str, ...]]
-"""(tag ids to add, tag ids to remove), each once."""
 HeldTags = Mapping[tuple[int, str], Held]
 _NONE: frozenset[str] = frozenset()
 
@@ -39,10 +37,8 @@ class TagChange(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """What a `mark_tag` row of the outbox carries: all that the call needs."""
+    """What a `mark_tag` row of the outbox carries: tag ids, each once. For whom they are the row's relation tells."""
 
-    userid: str
-    external_userid: str
     add: tuple[str, ...]
     remove: tuple[str, ...]
 
@@ -50,12 +46,16 @@ class Payload(NamedTuple):
     def read(cls, text: str) -> Payload:
         """From the row's `payload`."""
         found = json.loads(text)
-        return cls(found["userid"], found["external_userid"], tuple(found["add"]), tuple(found["remove"]))
+        return cls(tuple(found["add"]), tuple(found["remove"]))
 
     def text(self) -> str:
         """For the row's `payload`."""
-        who = f'"userid": {_quoted(self.userid)}, "external_userid": {_quoted(self.external_userid)}'
-        return f"{{{who}, {_said(self.add, self.remove)}}}"
+        return _text(self)
+
+    def without(self, tag_ids: set[str]) -> Payload:
+        """The same without these tags."""
+        add, remove = (tuple(tag_id for tag_id in part if tag_id not in tag_ids) for part in self)
+        return Payload(add, remove)
 
     def tags(self) -> Iterator[tuple[str, bool]]:
         """Every tag it speaks of: (tag id, whether it is to be there)."""
@@ -68,13 +68,10 @@ class Payload(NamedTuple):
         return bool(self.add or self.remove)
 
 
-_quoted = json.encoder.encode_basestring_ascii
-
-
 @lru_cache(maxsize=1024)
-def _said(add: tuple[str, ...], remove: tuple[str, ...]) -> str:
-    """The part of a payload that most of a page have in common."""
-    return json.dumps({"add": add, "remove": remove})[1:-1]
+def _text(payload: Payload) -> str:
+    """Kept, because most of a page write the same tags."""
+    return json.dumps(payload._asdict())
 
 
 @dataclass(frozen=True)
@@ -95,11 +92,13 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     library has dropped. A tag that holds already is written all the same, because our knowledge of WeCom may be old.
     """
     asked = {relation_id: _asked(tuple(add), tuple(remove)) for relation_id, add, remove in wishes}
-    named = {tag_id for add, remove in set(asked.values()) for tag_id in (*add, *remove)}
+    named = {tag_id for payload in set(asked.values()) for tag_id, _ in payload.tags()}
     if not named:
         return []
     dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
-    payloads = {one.relation_id: _payload(one, asked, dropped) for one in queries.lock_active(tx, asked)}
+    if dropped:
+        asked = {relation_id: payload.without(dropped) for relation_id, payload in asked.items()}
+    payloads = {relation_id: asked[relation_id] for relation_id in queries.lock_active(tx, asked)}
     fresh = queries.insert_writes(
         tx, [(f"{cause_key}/{key}", key, payload.text()) for key, payload in payloads.items() if payload.asks]
     )
@@ -158,8 +157,7 @@ def write_one_by_one(tx: Transaction, refused: Iterable[Written]) -> None:
         for tag_id, there in one.payload.tags():
             if younger.get((relation_id, tag_id), 0) <= one.outbox_id:
                 add, remove = ((tag_id,), ()) if there else ((), (tag_id,))
-                alone = Payload(one.payload.userid, one.payload.external_userid, add, remove)
-                rows.append((f"outbox/{one.outbox_id}/{tag_id}", relation_id, alone.text()))
+                rows.append((f"outbox/{one.outbox_id}/{tag_id}", relation_id, Payload(add, remove).text()))
     queries.insert_writes(tx, rows)
 
 
@@ -226,17 +224,10 @@ def _alone(tag_id: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def _asked(add: tuple[str, ...], remove: tuple[str, ...]) -> Tags:
+def _asked(add: tuple[str, ...], remove: tuple[str, ...]) -> Payload:
     """Each tag once; one that is to be added and removed is added."""
     wanted = tuple(dict.fromkeys(add))
-    return wanted, tuple(tag_id for tag_id in dict.fromkeys(remove) if tag_id not in wanted)
-
-
-def _payload(one: Writable, asked: Mapping[int, Tags], dropped: set[str]) -> Payload:
-    add, remove = asked[one.relation_id]
-    if dropped:
-        add, remove = (tuple(tag_id for tag_id in part if tag_id not in dropped) for part in (add, remove))
-    return Payload(one.userid, one.external_userid, add, remove)
+    return Payload(wanted, tuple(tag_id for tag_id in dict.fromkeys(remove) if tag_id not in wanted))
 
 
 def _younger(tx: Transaction, relation_ids: Sequence[int]) -> dict[tuple[int, str], int]:

@@ -147,11 +147,8 @@ def tagged(hand: Hand, page: list[tuple[int, str, str]]) -> None:
         )
         hand.run(
             "insert into outbox (kind, key, relation_id, payload, state, fast, act_at, attempts, created_at)"
-            " select 'mark_tag', 'end/' || e.id || '/' || r.id, r.id, '{\"userid\": \"' || m.userid ||"
-            " '\", \"external_userid\": \"' || c.external_userid ||"
-            f" '\", \"add\": [\"{TURNED}\"], \"remove\": []}}', 'pending', false, {now}, 0, {now} from enrollment e"
-            " join relation r on r.id = e.relation_id"
-            " join member m on m.id = r.member_id join customer c on c.id = r.customer_id"
+            " select 'mark_tag', 'end/' || e.id || '/' || e.relation_id, e.relation_id,"
+            f" '{{\"add\": [\"{TURNED}\"], \"remove\": []}}', 'pending', false, {now}, 0, {now} from enrollment e"
             f" where e.id in (select id from {runs.sql} g)",
             runs.params,
         )

@@ -19,7 +19,7 @@ OF_SUBJECTS = {
 }  # fmt: skip
 """Tables of subjects, and whose a row is: subject n is the relation n."""
 NAMES_A_ROW = {
-    "id", "enrollment_id", "customer_id", "relation_id", "member_id", "subject_id", "push_id", "key", "payload",
+    "id", "enrollment_id", "customer_id", "relation_id", "member_id", "subject_id", "push_id", "key",
     "generation",
 }  # fmt: skip
 """Columns that differ from subject to subject, and the generation, which may rise by more than one."""

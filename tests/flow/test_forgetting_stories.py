@@ -45,6 +45,16 @@ def traces(rig: Interrupted, text: str) -> list[str]:
     return [name for name, found in rows.items() if any(text in str(value) for row in found for value in row)]
 
 
+def acts(rig: Interrupted, customer_id: int) -> set[str]:
+    """What was written to WeCom on this customer's relations."""
+    with rig.store.reading() as tx:
+        rows = tx.rows(
+            "select payload from outbox where relation_id in (select id from relation where customer_id = ?)",
+            (customer_id,),
+        )
+    return {payload for (payload,) in rows}
+
+
 def runs(rig: Interrupted) -> list[tuple[str, str, str | None]]:
     with rig.store.reading() as tx:
         return tx.rows(
@@ -65,10 +75,12 @@ def test_nothing_of_a_forgotten_person_is_left_in_any_table(fresh) -> None:
         customers.tag(rig.app, TagRelation("wmMei", "alice", WHO, ("r/out",)))
         rig.settle()
         before = sums(rig)
-        assert {"customer", "inbox", "outbox", "audit", "signal"} <= {*traces(rig, "wmMei"), *traces(rig, "secret")}
+        assert {"customer", "inbox", "audit", "signal"} <= {*traces(rig, "wmMei"), *traces(rig, "secret")}
+        assert "{}" not in acts(rig, 1)
         number = forget(rig)
         rig.settle()
 
+        assert acts(rig, 1) == {"{}"}
         assert [traces(rig, text) for text in ("wmMei", "secret", "gold")] == [[], [], []]
         assert runs(rig)[0] == (f"forgotten/{number}", "manual_end", "manual end")
         assert sums(rig) == before

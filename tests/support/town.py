@@ -122,12 +122,16 @@ class Town:
     def write_tags(self) -> None:
         """Make the `mark_tag` calls that wait, oldest first, as the outbox loop does."""
         with self.store.reading() as tx:
-            rows = tx.rows("select id, relation_id, payload from outbox where kind = 'mark_tag' and state = 'pending'"
-                           " order by id")  # fmt: skip
-        for outbox_id, relation_id, text in rows:
+            rows = tx.rows(
+                "select o.id, o.relation_id, m.userid, c.external_userid, o.payload from outbox o"
+                " join relation r on r.id = o.relation_id join member m on m.id = r.member_id"
+                " join customer c on c.id = r.customer_id where o.kind = 'mark_tag' and o.state = 'pending'"
+                " order by o.id"
+            )
+        for outbox_id, relation_id, userid, external_userid, text in rows:
             payload, done = tags.Payload.read(text), True
             try:
-                self.app.wecom.mark_tags(payload.userid, payload.external_userid, payload.add, payload.remove)
+                self.app.wecom.mark_tags(userid, external_userid, payload.add, payload.remove)
             except WeComFailure:
                 done = False
             self.record_tags(tags.Written(outbox_id, relation_id, payload, done))

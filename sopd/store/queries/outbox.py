@@ -17,11 +17,13 @@ _BEHIND = (
 
 
 class Act(NamedTuple):
-    """A claimed row. `attempts` is the number of our claim on it."""
+    """A claimed tag write. `attempts` is the number of our claim on it."""
 
     id: int
     attempts: int
     relation_id: int
+    userid: str
+    external_userid: str
     payload: str
     lease_until: int
 
@@ -64,14 +66,21 @@ def hold_back(tx: Transaction, until: int) -> None:
 
 def claim_tags(tx: Transaction, *, limit: int, lease_ms: int) -> list[Act]:
     """Lease due tag writes, the oldest of each relation. Call `hold_back` before."""
-    rows = tx.claim(
+    claimed = tx.claim(
         Outbox, f"fast = false and act_at <= ? and not {_BEHIND}", (tx.now,), order="act_at, id", limit=limit,
-        lease_ms=lease_ms, returning=Act._fields,
+        lease_ms=lease_ms, returning=("id",),
     )  # fmt: skip
-    if rows:
-        given = tx.ids(row[0] for row in rows)
-        tx.run(f"update outbox set state = 'sending' where id in (select id from {given.sql} g)", given.params)
-    return sorted(Act(*row) for row in rows)
+    if not claimed:
+        return []
+    given = tx.ids(row[0] for row in claimed)
+    tx.run(f"update outbox set state = 'sending' where id in (select id from {given.sql} g)", given.params)
+    rows = tx.rows(
+        "select o.id, o.attempts, o.relation_id, m.userid, c.external_userid, o.payload, o.lease_until from outbox o"
+        " join relation r on r.id = o.relation_id join member m on m.id = r.member_id"
+        f" join customer c on c.id = r.customer_id where o.id in (select id from {given.sql} g) order by o.id",
+        given.params,
+    )
+    return [Act(*row) for row in rows]
 
 
 def claim_welcomes(tx: Transaction, *, limit: int, lease_ms: int, doubtful: str) -> list[Greeting]:

@@ -29,14 +29,6 @@ class Held(NamedTuple):
         return not self.in_wecom and self.wanted is None
 
 
-class Writable(NamedTuple):
-    """A relation whose tags may be written, with the ids WeCom knows it by."""
-
-    relation_id: int
-    userid: str
-    external_userid: str
-
-
 class LibraryTag(NamedTuple):
     """A tag of the library. `deleted_at` None: it is live."""
 
@@ -55,16 +47,15 @@ class LibraryTag(NamedTuple):
 # -- on relations ----------------------------------------------------------------------------------------------------
 
 
-def lock_active(tx: Transaction, relation_ids: Iterable[int]) -> list[Writable]:
+def lock_active(tx: Transaction, relation_ids: Iterable[int]) -> list[int]:
     """Those of the relations that are active, locked, by id."""
     given = tx.ids(relation_ids)
     rows = tx.rows(
-        "select r.id, m.userid, c.external_userid from relation r join member m on m.id = r.member_id"
-        f" join customer c on c.id = r.customer_id where r.id in (select id from {given.sql} g)"
-        f" and r.state = 'active' order by r.id{tx.for_update('r')}",
+        f"select id from relation where id in (select id from {given.sql} g) and state = 'active'"
+        f" order by id{tx.for_update('relation')}",
         given.params,
     )
-    return [Writable(*row) for row in rows]
+    return [row[0] for row in rows]
 
 
 def lock(tx: Transaction, relation_ids: Iterable[int]) -> None:
