@@ -29,7 +29,7 @@ from sopd.store.queries.initialising import Candidate
 from sopd.store.queries.jobs import JobRow
 from sopd.store.queries.sops import SopRow
 
-KIND, WATCH = "initialise", "watch"
+KINDS = KIND, WATCH = "initialise", "watch"
 CAUSE = "initialised"
 PAGE = 500
 LEASE_MS = 60_000
@@ -109,7 +109,7 @@ def run_once(app: App) -> int:
 def _lead_on(app: App, taken: list[JobRow]) -> int:
     with app.store.transaction() as tx:
         sops.states(tx)  # before the job is taken, in the order of those who pause and stop SOPs
-        job = jobs.claim(tx, (KIND, WATCH), LEASE_MS)
+        job = jobs.claim(tx, KINDS, LEASE_MS)
         if job is None:
             return 0
         taken.append(job)

@@ -19,7 +19,7 @@ from sopd.store.queries.jobs import JobRow
 from sopd.store.queries.people import Known
 from sopd.wecom.errors import WeComFailure
 
-TAGS, RECONCILE = "tags", "reconcile"
+KINDS = TAGS, RECONCILE = "tags", "reconcile"
 LEASE_MS = 10 * MINUTE_MS
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 10 * SECOND_MS, HOUR_MS
 
@@ -58,7 +58,7 @@ class Progress:
 def claim(app: App) -> JobRow | None:
     """Take the reading job that is due longest, if any."""
     with app.store.transaction() as tx:
-        return jobs.claim(tx, (TAGS, RECONCILE), LEASE_MS)
+        return jobs.claim(tx, KINDS, LEASE_MS)
 
 
 def begin(app: App, job: JobRow, total: int) -> None:

@@ -36,6 +36,12 @@ def begin(
     tx.insert(Job, [row], returning=(), on_conflict="ignore")
 
 
+def due_kinds(tx: Transaction) -> set[str]:
+    """The kinds of which a job may be claimed now."""
+    sql = "select kind from job where act_at <= ? and ended_at is null and (lease_until is null or lease_until <= ?)"
+    return {kind for (kind,) in tx.rows(sql, (tx.now, tx.now))}
+
+
 def claim(tx: Transaction, kinds: Sequence[str], lease_ms: int) -> JobRow | None:
     """Lease the job of these kinds that is due longest, if nobody has it."""
     named = ", ".join(f"'{kind}'" for kind in kinds)
