@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sopd.handlers import entries
 from sopd.handlers.app import App
+from sopd.handlers.catalogue import Catalogue
 from sopd.handlers.entries import INHERITED_ADD_WAY, Wish
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.welcomes import Begun
@@ -18,14 +19,15 @@ from sopd.store import Transaction
 __all__ = ["INHERITED_ADD_WAY", "Begun", "admit"]
 
 
-def admit(tx: Transaction, app: App, begun: Sequence[Begun]) -> Consequences:
+def admit(tx: Transaction, app: App, begun: Sequence[Begun], catalogue: Catalogue | None = None) -> Consequences:
     """Judge new relations for every SOP that takes new customers, and let in whom they take.
 
-    Returns what follows. Of those not let in only the ones a SOP is meant for leave a row.
+    Returns what follows. Of those not let in only the ones a SOP is meant for leave a row. `catalogue`: if the caller
+    holds it already.
     """
     if not begun:
         return NOTHING
-    catalogue = app.programs.catalogue(tx, holding=True)
+    catalogue = catalogue or app.programs.catalogue(tx, holding=True)
     sops = catalogue.of_kind("new_customer", ("running", "paused"))
     if not sops:
         return NOTHING

@@ -20,9 +20,8 @@ from sopd.store import Transaction
 __all__ = ["Consequences", "follow"]
 
 
-def follow(tx: Transaction, app: App, happened: Consequences) -> None:
-    """Do all that follows from what happened."""
-    catalogue: Catalogue | None = None
+def follow(tx: Transaction, app: App, happened: Consequences, catalogue: Catalogue | None = None) -> None:
+    """Do all that follows from what happened. `catalogue`: if this transaction has read it already."""
     while happened:
         news = touches.of(tx, happened)
         following = reactions.react(tx, app, news) if news else NOTHING

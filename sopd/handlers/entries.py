@@ -169,13 +169,28 @@ def _load(
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
     needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
-    known = facts.of_customers(tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True)
+    known = facts.of_customers(
+        tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True, made=_made(tx, begun.values())
+    )
     # What this very transaction has made has no run behind it.
     made = {relation_id for relation_id, one in begun.items() if one.is_made}
     subjects = [
         _subject(sop.kind, wish) for wish, sop in live if sop.kind != "new_customer" or wish.relation_id not in made
     ]
     return known, queries.last_runs(tx, [sop.sop_id for _, sop in live], subjects) if subjects else {}
+
+
+def _made(tx: Transaction, begun: Iterable[Begun]) -> dict[int, tuple[Owner, ...]]:
+    """The new relations of customers that are new themselves: nobody has to ask the store about these."""
+    found: dict[int, tuple[Owner, ...]] = {}
+    for one in begun:
+        if one.is_made and one.customer_id in tx.new:
+            made = Owner(
+                one.relation_id, one.customer_id, one.member_id, one.userid, one.able, "active", one.channel,
+                one.add_way, one.began_at, None, tx.now, one.tags,
+            )  # fmt: skip
+            found[one.customer_id] = (*found.get(one.customer_id, ()), made)
+    return found
 
 
 def _subject(kind: str | None, wish: Wish) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from machines.calendar import Instant
@@ -120,16 +121,18 @@ class Known:
 
 
 def of_customers(
-    tx: Transaction, customer_ids: Collection[int], needs: Dependencies, *, by_tags: bool = False, people: bool = False
+    tx: Transaction, customer_ids: Collection[int], needs: Dependencies, *, by_tags: bool = False,
+    people: bool = False, made: Mapping[int, tuple[Owner, ...]] = MappingProxyType({}),
 ) -> Known:
     """Load what `needs` asks for of these customers, and their relations in any case.
 
     `by_tags`: an owner rule looks at tags, although no rule may. `people`: 免打扰 and attributes in any case.
-    """
-    ids = sorted(set(customer_ids))
+    `made`: the relations of customers that this transaction has made just now, of whom there is nothing else to know.
+    """  # fmt: skip
+    ids = sorted(set(customer_ids) - made.keys())
     if not ids:
-        return Known(tx.now, {})
-    relations = owners.candidates(tx, ids, with_tags=bool(needs.tags) or by_tags)
+        return Known(tx.now, made)
+    relations = {**made, **owners.candidates(tx, ids, with_tags=bool(needs.tags) or by_tags)}
     told = queries.muted_and_attributes(tx, ids) if people or needs.attributes else []
     runs = _runs(tx, ids, relations, needs.sops)
     return Known(

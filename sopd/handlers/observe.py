@@ -25,7 +25,7 @@ from sopd.store import Transaction
 from sopd.store.queries import inbox, people
 from sopd.store.queries import owners as owner_queries
 from sopd.store.queries.inbox import Mark
-from sopd.store.queries.people import Known, Named, NewRelation, Pair
+from sopd.store.queries.people import Colleague, Known, Named, NewRelation, Pair
 from sopd.store.queries.tags import Held
 
 BEGINS: tuple[Verdict, ...] = ("begun", "begun_anew")
@@ -41,7 +41,7 @@ class Page(NamedTuple):
     seen: dict[Pair, Sighting]
     known: dict[Pair, Known]
     verdicts: dict[Verdict, list[Pair]]
-    members: dict[str, int]
+    members: dict[str, Colleague]
     customers: dict[str, int]
     ids: dict[Pair, int]
     made: set[int]
@@ -63,12 +63,13 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         _insert(tx, page)
         over = _write(tx, page)
         taken = _take_tags(tx, page)
-        begun = _begun(page)
+        begun = _begun(page, taken.held)
         # Ends before beginnings: who is lost and comes back in one page enters anew.
         happened = customers.leave(tx, app, over) + handovers.take_over(tx, app, begun)
-        happened += enrollments.admit(tx, app, begun)
+        catalogue = app.programs.catalogue(tx, holding=True) if begun else None
+        happened += enrollments.admit(tx, app, begun, catalogue)
         news = contact_news.began([_contact(page, pair) for pair in page.of(*BEGINS, "back")], taken.held)
-        follow(tx, app, happened + Consequences(tag_changes=tuple(taken.changes), news=news))
+        follow(tx, app, happened + Consequences(tag_changes=tuple(taken.changes), news=news), catalogue)
         # Last: others mark re-reads while they hold what has been locked above.
         _finish(tx, app, page, taken.pending)
         _ask_who_handed_over(tx, app, begun)
@@ -84,7 +85,7 @@ def _without_forgotten(tx: Transaction, sightings: Sequence[Sighting]) -> Sequen
 
 
 def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:
-    members = people.member_ids(tx, {userid for userid, _ in seen})
+    members = people.members(tx, {userid for userid, _ in seen})
     named: dict[str, Named] = {}
     for (_, external_userid), one in seen.items():
         profile = one.profile
@@ -109,7 +110,7 @@ def _insert(tx: Transaction, page: Page) -> None:
     new = []
     for pair in page.of("begun", "half"):
         if pair not in known:
-            one, key = page.seen[pair], (members[pair[0]], customer_ids[pair[1]])
+            one, key = page.seen[pair], (members[pair[0]].id, customer_ids[pair[1]])
             rows[key] = pair
             new.append(_row(one, "half" if one.cause == "half_added" else "active", key, now))
     made = people.insert(tx, new)
@@ -195,13 +196,13 @@ def _tag_ids(one: Sighting) -> tuple[str, ...]:
     return () if one.follow is None else one.follow.tag_ids
 
 
-def _begun(page: Page) -> list[Begun]:
+def _begun(page: Page, held: Mapping[int, frozenset[str]]) -> list[Begun]:
     begun = []
     for pair in page.of(*BEGINS):
-        one, relation_id = page.seen[pair], page.ids[pair]
+        one, relation_id, member = page.seen[pair], page.ids[pair], page.members[pair[0]]
         begun.append(Begun(
             relation_id=relation_id,
-            member_id=page.members[pair[0]],
+            member_id=member.id,
             customer_id=page.customers[pair[1]],
             userid=pair[0],
             began_at=began_at(page.known.get(pair), one),
@@ -211,6 +212,8 @@ def _begun(page: Page) -> list[Begun]:
             welcome_code=one.welcome_code,
             welcome_until=one.welcome_until,
             is_made=relation_id in page.made,
+            able=member.able,
+            tags=held.get(relation_id, tags.NONE),
         ))  # fmt: skip
     return begun
 

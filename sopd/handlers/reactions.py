@@ -63,7 +63,7 @@ def react(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) ->
 
 def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> list[Judged]:
     """Every open run whose early-end rule mentions what happened; nothing is written."""
-    versions = queries.open_versions(tx, happened)
+    versions = _versions(tx, happened)
     programs = app.programs.all(tx, versions)
     topics, is_about_one = _heard(happened)
     listening = [one for one in versions if is_about_one or not programs[one].end_topics.isdisjoint(topics)]
@@ -107,6 +107,12 @@ def armed(program: Program, run: JudgedRun, about: Facts) -> Armed:
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
+
+
+def _versions(tx: Transaction, customer_ids: Collection[int]) -> set[int]:
+    """The versions of which these customers may have open runs. New customers have none but those begun just now."""
+    known = [one for one in customer_ids if one not in tx.new]
+    return tx.let_in | set(queries.open_versions(tx, known) if known else ())
 
 
 def _needs(programs: Mapping[int, Program], runs: Iterable[JudgedRun]) -> set[Dependencies]:

@@ -24,15 +24,15 @@ from sopd.store.queries.tags import Held
 Wish = tuple[int, Iterable[str], Iterable[str]]
 """(relation id, tag ids to add, tag ids to remove)"""
 HeldTags = Mapping[tuple[int, str], Held]
-_NONE: frozenset[str] = frozenset()
+NONE: frozenset[str] = frozenset()
 
 
 class TagChange(NamedTuple):
     """Tags that hold on a relation and did not before, and the other way round. Never empty."""
 
     relation_id: int
-    added: frozenset[str] = _NONE
-    removed: frozenset[str] = _NONE
+    added: frozenset[str] = NONE
+    removed: frozenset[str] = NONE
     cause: Cause = OUTSIDE
 
 
@@ -208,9 +208,9 @@ def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterabl
         known, holds = before.get((row.relation_id, row.tag_id)), row.holds
         if holds != (known is not None and known.holds):
             into = added if holds else removed
-            into[row.relation_id] = into.get(row.relation_id, _NONE) | _alone(row.tag_id)
+            into[row.relation_id] = into.get(row.relation_id, NONE) | _alone(row.tag_id)
     return [
-        TagChange(relation_id, added.get(relation_id, _NONE), removed.get(relation_id, _NONE))
+        TagChange(relation_id, added.get(relation_id, NONE), removed.get(relation_id, NONE))
         for relation_id in sorted({*added, *removed})
     ]
 

@@ -23,7 +23,8 @@ class Begun(NamedTuple):
     """A relation that began, or began anew (D24), as admission needs it. Instants are milliseconds.
 
     cause: `added` (an event) or `reconciliation`. `welcome_code` comes with an add event only and lives until
-    `welcome_until`. is_made: its row was written by this very transaction, so nothing hangs on it yet.
+    `welcome_until`. is_made: its row was written by this very transaction, so nothing hangs on it yet. able and tags as
+    in `owners.Owner`, asked for only where it is made.
     """
 
     relation_id: int
@@ -37,6 +38,8 @@ class Begun(NamedTuple):
     welcome_code: str | None = None
     welcome_until: int | None = None
     is_made: bool = False
+    able: bool = True
+    tags: frozenset[str] = frozenset()
 
 
 def decide(tx: Transaction, entering: Sequence[tuple[RunningSop, Begun]]) -> dict[tuple[int, int], str]:

@@ -39,6 +39,8 @@ class Transaction:
         self._hook = hook
         self._counts: Counter[str] = Counter()
         self.held: set[int] = set()  # customers this transaction has locked; kept by `queries.locks` alone
+        self.new: set[int] = set()  # customers it has made, so all that hangs on them too; `queries.people` alone
+        self.let_in: set[int] = set()  # versions into which it has let somebody; `queries.enrollments` alone
         self.afterwards: list[Callable[[], object]] = []
 
     @cached_property

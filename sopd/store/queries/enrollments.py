@@ -364,6 +364,7 @@ def enter(tx: Transaction, rows: Sequence[NewRun]) -> dict[tuple[int, int], int]
     """
     names = ("sop_id", "subject_id", "id")
     made = tx.insert(Enrollment, rows, columns=NewRun._fields, returning=names, on_conflict="ignore")
+    tx.let_in.update([row.version_id for row in rows])
     return {(sop_id, subject_id): run_id for sop_id, subject_id, run_id in made}
 
 

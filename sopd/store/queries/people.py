@@ -70,14 +70,36 @@ _WRITTEN = {
 # -- members and customers -------------------------------------------------------------------------------------------
 
 
+class Colleague(NamedTuple):
+    """A member as relations need him; `able`: he may send to customers."""
+
+    id: int
+    able: bool
+
+
+def members(tx: Transaction, userids: Iterable[str]) -> dict[str, Colleague]:
+    """These members, by userid; those we never heard of are written."""
+    wanted = sorted(set(userids))
+    found = _members(tx, wanted)
+    if new := [{"userid": userid, "seen_at": tx.now} for userid in wanted if userid not in found]:
+        tx.insert(Member, new, returning=(), on_conflict="(userid) do nothing")
+        found = _members(tx, wanted)  # another transaction may have written some meanwhile
+    return found
+
+
+def _members(tx: Transaction, userids: Sequence[str]) -> dict[str, Colleague]:
+    given = tx.table({"userid": "text"}, [(one,) for one in userids])
+    rows = tx.rows(
+        "select userid, id, case when can_send and in_scope then 1 else 0 end from member"
+        f" where userid in (select userid from {given.sql} g)",
+        given.params,
+    )
+    return {userid: Colleague(member_id, able == 1) for userid, member_id, able in rows}
+
+
 def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
     """Ids of these members, by userid; those we never heard of are written."""
-    wanted = sorted(set(userids))
-    ids = _ids_of(tx, "member", "userid", wanted)
-    new = [{"userid": userid, "seen_at": tx.now} for userid in wanted if userid not in ids]
-    ids |= dict(tx.insert(Member, new, returning=("userid", "id"), on_conflict="(userid) do nothing"))
-    # Those that another transaction has written meanwhile.
-    return ids if len(ids) == len(wanted) else ids | _ids_of(tx, "member", "userid", wanted)
+    return {userid: one.id for userid, one in members(tx, userids).items()}
 
 
 def set_sight(tx: Transaction, userids: Sequence[str], reason: str, cured: Sequence[str]) -> None:
@@ -144,30 +166,37 @@ def customers(tx: Transaction, people: Sequence[Named]) -> Customers:
     """
     held = {row[1]: row for row in locks.named(tx, [one[0] for one in people])}
     ids = {external_userid: row[0] for external_userid, row in held.items()}
-    told = sorted([one for one in people if _tells(held.get(one[0]), one)])
-    now = tx.now
-    written = tx.insert(
-        Customer,
-        [(*one, now) for one in told],
-        columns=(*Named._fields, "seen_at"),
-        returning=("external_userid", "id"),
-        on_conflict="(external_userid) do update set name = excluded.name, kind = excluded.kind,"
-        " gender = excluded.gender, unionid = coalesce(excluded.unionid, customer.unionid), seen_at = excluded.seen_at"
-        " where excluded.name <> '' and (excluded.name <> customer.name or excluded.kind <> customer.kind"
-        " or excluded.gender <> customer.gender"
-        " or coalesce(excluded.unionid, customer.unionid, '') <> coalesce(customer.unionid, ''))",
-    )  # fmt: skip
-    ids |= dict(written)
-    if len(ids) < len(people):  # another transaction has written some meanwhile, as we would have
+    unknown = sorted([one for one in people if one[0] not in held])
+    made = dict(_write_customers(tx, unknown, "(external_userid) do nothing"))
+    # Of those unknown a moment ago another transaction may have written some meanwhile.
+    told = [one for one in people if one[0] in held and _tells(held[one[0]], one)]
+    told += [one for one in unknown if one[0] not in made]
+    ids |= made | dict(_write_customers(tx, sorted(told), _TOLD))
+    if len(ids) < len(people):
         ids |= _ids_of(tx, "customer", "external_userid", [one[0] for one in people])
+    tx.new.update(made.values())
     tx.held.update(ids.values())
-    return Customers(ids, frozenset([one[0] for one in people if one[0] not in held]))
+    return Customers(ids, frozenset(made))
 
 
-def _tells(held: tuple[Any, ...] | None, told: Named) -> bool:
+_TOLD = (
+    "(external_userid) do update set name = excluded.name, kind = excluded.kind,"
+    " gender = excluded.gender, unionid = coalesce(excluded.unionid, customer.unionid), seen_at = excluded.seen_at"
+    " where excluded.name <> '' and (excluded.name <> customer.name or excluded.kind <> customer.kind"
+    " or excluded.gender <> customer.gender"
+    " or coalesce(excluded.unionid, customer.unionid, '') <> coalesce(customer.unionid, ''))"
+)
+
+
+def _write_customers(tx: Transaction, people: Sequence[Named], on_conflict: str) -> list[tuple[str, int]]:
+    now = tx.now
+    columns, returning = (*Named._fields, "seen_at"), ("external_userid", "id")
+    rows = [(*one, now) for one in people]
+    return tx.insert(Customer, rows, columns=columns, returning=returning, on_conflict=on_conflict)
+
+
+def _tells(held: tuple[Any, ...], told: Named) -> bool:
     """Whether this is new to us; `held` is the row as `locks.named` gives it."""
-    if held is None:
-        return True
     _, name, unionid, kind, gender = told
     return name != "" and (held[2:5] != (name, kind, gender) or unionid not in (None, held[5]))
 
