@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import psutil
 
 from sopd.store import Store
 from tests.bench.load import AES_KEY, CORP, TOKEN
+from tests.support.processes import end, free_port, is_ready
 
 START_WITHIN_S = 120
 ANSWER_WITHIN_S = 20
@@ -45,7 +44,7 @@ class CountedDaemon:
 
     def wait_until_ready(self) -> float:
         """Seconds from its beginning until /readyz says yes."""
-        return self.wait_until(self._is_ready, START_WITHIN_S)
+        return self.wait_until(lambda: is_ready(self.port), START_WITHIN_S)
 
     def wait_until(self, condition: Callable[[], bool], within_s: float) -> float:
         """Seconds from its beginning until the condition holds; raises with its log if it dies or takes longer."""
@@ -73,19 +72,8 @@ class CountedDaemon:
         return self._watched.memory_info().rss / 2**20
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help."""
-        self._process.terminate()
-        try:
-            self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+        """End it, the hard way if need be."""
+        end(self._process)
 
 
 @contextmanager
@@ -123,10 +111,3 @@ port = {port}
 [log]
 level = "warning"
 """
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,12 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from tests.bench.daemons import free_port, settings_of
+from tests.bench.daemons import settings_of
+from tests.support.processes import end, free_port, is_ready
 
 TICKER, WEB, WORKER = ("run", "--role", "ticker"), ("run", "--role", "web"), ("worker",)
-READY_WITHIN_S, ENDS_WITHIN_S = 120, 60
+READY_WITHIN_S = 120
 
 
 @dataclass(frozen=True)
@@ -36,17 +35,11 @@ class Running:
     def wait_until_ready(self) -> None:
         """Wait for the web's /readyz."""
         pause, begun = threading.Event(), time.perf_counter()
-        while not self._is_ready():
+        while not is_ready(self.port):
             self.require()
             if time.perf_counter() - begun > READY_WITHIN_S:
                 raise RuntimeError(f"not ready in {READY_WITHIN_S} s")
             pause.wait(0.05)
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 @contextmanager
@@ -61,15 +54,6 @@ def at_work(url: str, broker: str, folder: Path, commands: Sequence[Sequence[str
                 [sys.executable, "-m", "sopd", "--config", str(settings), *command],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-            running.callback(_end, process)
+            running.callback(end, process)
             started.append(process)
         yield Running(started, port, log)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(ENDS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -14,6 +14,7 @@ import httpx
 
 from sopd.web.app import CALLBACK_PATH
 from tests.chaos.namespaces import Namespace
+from tests.support.processes import free_port
 
 HOST_CLOCK = Path(__file__).parent / "hostclock"
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ class Host:
         self.config = folder / f"{name}.toml"
         self.set_clock(0)
         with self.inside():
-            self.web_port = _free_port()
+            self.web_port = free_port()
             self.listening = None if namespace is None else _listening()
 
     @property
@@ -89,12 +90,6 @@ class Host:
                 return self._client.post(f"http://127.0.0.1:{self.web_port}{path}", **request)
             except httpx.TransportError:
                 return httpx.Response(0)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listening() -> socket.socket:

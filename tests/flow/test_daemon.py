@@ -17,6 +17,7 @@ from wechatpy.enterprise.crypto import WeChatCrypto
 from sopd.rehearsal.process import DaemonProcess
 from sopd.store import Store
 from sopd.web.app import CALLBACK_PATH
+from tests.support.systemd import managing
 
 TOKEN, KEY, CORP = "QDG6eK", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C", "wx5823bf96d3bd56c7"
 ECHO = "P9nAzCzyDtyTWESHep1vC5X9xho/qYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp+4RPcs8TgAE7OaBO+FZXvnaqQ=="
@@ -137,18 +138,11 @@ def test_it_stops_within_seconds_of_sigterm_with_exit_code_0(place: Place) -> No
 def test_systemd_hears_ready_watchdog_and_stopping(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(address)
-        systemd.settimeout(20)
-        monkeypatch.setenv("NOTIFY_SOCKET", address)
-        monkeypatch.setenv("WATCHDOG_USEC", "10000000")
+    with managing(tmp_path, monkeypatch) as systemd:
         place.daemon.start()
-        heard = [systemd.recv(4096).decode() for _ in range(2)]
+        systemd.hear(2)
         place.daemon.stop()
-        systemd.settimeout(5)
-        while not heard[-1].startswith("STOPPING"):
-            heard.append(systemd.recv(4096).decode())
+        systemd.hear_stopping()
 
-    assert heard[0].startswith("READY=1\nSTATUS=")
-    assert set(heard[1:-1]) == {"WATCHDOG=1"}
+    assert systemd.heard[0].startswith("READY=1\nSTATUS=")
+    assert set(systemd.heard[1:-1]) == {"WATCHDOG=1"}

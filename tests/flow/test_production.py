@@ -14,7 +14,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.fleet import Fleet, free_port
+from tests.support.fleet import Fleet
+from tests.support.processes import free_port
+from tests.support.systemd import managing
 
 RUNNING = ["worker", "run --role ticker", "run --role web", "run --workers 0", "run"]
 
@@ -56,14 +58,9 @@ def test_a_part_has_no_workers_of_its_own(fleet: Fleet) -> None:
 def test_every_process_answers_probes_feeds_the_watchdog_and_leaves_in_good_order(
     words: str, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(address)
-        systemd.settimeout(20)
-        monkeypatch.setenv("NOTIFY_SOCKET", address)
-        monkeypatch.setenv("WATCHDOG_USEC", "10000000")
+    with managing(tmp_path, monkeypatch) as systemd:
         process = fleet.start(words)
-        heard = [systemd.recv(4096).decode() for _ in range(3)]
+        systemd.hear(3)
 
         answers = {path: httpx.get(process.url + path, trust_env=False) for path in ("/healthz", "/readyz", "/metrics")}
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
@@ -74,11 +71,10 @@ def test_every_process_answers_probes_feeds_the_watchdog_and_leaves_in_good_orde
         begun = time.monotonic()
         assert process.stop() == 0, process.last_words()
         assert time.monotonic() - begun < 15
-        while not heard[-1].startswith("STOPPING"):
-            heard.append(systemd.recv(4096).decode())
+        systemd.hear_stopping()
 
-    assert heard[0].startswith("READY=1\nSTATUS=")
-    assert set(heard[1:-1]) == {"WATCHDOG=1"}
+    assert systemd.heard[0].startswith("READY=1\nSTATUS=")
+    assert set(systemd.heard[1:-1]) == {"WATCHDOG=1"}
 
 
 def test_a_stop_that_hangs_in_a_statement_is_cut_off_at_its_deadline(

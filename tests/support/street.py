@@ -20,7 +20,8 @@ from sopd.sandbox.world import World
 from sopd.store import Store
 from sopd.store.migrate import migrate
 from sopd.web.app import CALLBACK_PATH
-from tests.support.fleet import Fleet, Member, free_port
+from tests.support.fleet import Fleet, Member
+from tests.support.processes import free_port
 
 WHO = "tester"
 MEMBER = "alice"

@@ -20,6 +20,7 @@ import psutil
 import redis
 
 from tests.bench.rivals.shop import BROKER, DATABASE, Ground, Rival
+from tests.support.processes import end
 from tests.support.servers import Postgres, Valkey
 
 RIVALS = {
@@ -31,7 +32,6 @@ RIVALS = {
     "DBOS": ("dbos", "dbos_queue"),
 }
 """What people call it, the package it needs, and its module here."""
-ENDS_WITHIN_S = 60
 LOOK_EVERY_S = 0.01
 STEADY = 0.01
 STEADY_LOOKS = 4
@@ -159,7 +159,7 @@ class _Course:
             yield process
         finally:
             died = process.poll()
-            _end(process)
+            _end_all(process)
         if died is not None:
             raise RuntimeError(f"{self._name} ended by itself:\n{log.read_text(errors='replace')[-3000:]}")
 
@@ -193,15 +193,10 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL for all of them if that does not help."""
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """End it and whatever it leaves behind."""
     family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    try:
-        process.wait(ENDS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    end(process)
     for one in family:
         if one.is_running():
             one.kill()

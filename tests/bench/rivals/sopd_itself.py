@@ -11,9 +11,10 @@ from typing import ClassVar
 from sopd.store import Store
 from sopd.store.migrate import migrate
 from tests.bench import filling, throughput
-from tests.bench.daemons import free_port, settings_of
+from tests.bench.daemons import settings_of
 from tests.bench.rivals.shop import Ground
 from tests.bench.standing import started
+from tests.support.processes import free_port
 
 PAGE = 100
 
