@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from machines.calendar import DAY_MS, MINUTE_MS, Instant
@@ -50,11 +50,12 @@ KINDS = tuple(LEAST_MS)
 _DAYS_OF = {"tasks": "runs", "slots": "runs", "places": "runs", "claims": "runs"}
 """Kinds that follow the setting of another one."""
 
-_TABLES = {
-    "inbox": "inbox", "acts": "outbox", "jobs": "job", "tasks": "dispatch", "slots": "slot", "places": "reservation",
-    "signals": "signal", "refusals": "refusal", "claims": "claim", "audit": "audit",
+_ROWS: Mapping[str, queries.Prunable] = {
+    "inbox": queries.INBOX, "acts": queries.ACTS, "jobs": queries.JOBS, "tasks": queries.TASKS, "slots": queries.SLOTS,
+    "places": queries.PLACES, "signals": queries.SIGNALS, "refusals": queries.REFUSALS, "claims": queries.CLAIMS,
+    "audit": queries.AUDIT,
 }  # fmt: skip
-_FIRST: Mapping[str, Key] = {"places": (0, "", 0), "refusals": (0, 0, ""), "claims": (0, "", 0)}
+"""The rows of each kind, except `runs`: these go as whole stories."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def count(app: App, kind: str, before: Instant, after: Key | None = None) -> Bat
         page = _page(tx, kind, before, after)
         if kind == "runs":
             return Batch(run_queries.count(tx, _ids(page.keys)), page.after)
-        return Batch({_TABLES[kind]: len(page.keys)}, page.after)
+        return Batch({_ROWS[kind].table: len(page.keys)}, page.after)
 
 
 def prune(app: App, kind: str, before: Instant, after: Key | None = None) -> Batch:
@@ -122,7 +123,7 @@ def _prune(tx: Transaction, kind: str, before: Instant, after: Key | None) -> Ba
         return Batch(gone, page.after)
     if kind == "refusals":
         _keep_sums(tx, page.keys)
-    rows = {_TABLES[kind]: queries.delete(tx, _TABLES[kind], page.keys, before)}
+    rows = {_ROWS[kind].table: queries.delete(tx, _ROWS[kind], page.keys, before)}
     if kind == "tasks":
         rows["nag"] = queries.delete_nags(tx, page.keys)
     return Batch(rows, page.after)
@@ -139,29 +140,16 @@ def _ids(keys: Sequence[Key]) -> list[int]:
 
 
 def _page(tx: Transaction, kind: str, before: Instant, after: Key | None) -> Page:
-    return _PAGES[kind](tx, after or _FIRST.get(kind, (0,)), before)
+    if kind == "runs":
+        return run_queries.page(tx, after or (0,), before, BATCH)
+    page = queries.page(tx, _ROWS[kind], after or _ROWS[kind].first, before, BATCH)
+    return _closed(page, before) if kind == "places" else page
 
 
-def _places(tx: Transaction, after: Key, before: Instant) -> Page:
-    """Places in windows that closed before then: nobody is counted in them any more."""
-    rows = queries.places(tx, after, BATCH)
-    over = {window: end_of(window) < before for window in {row[1] for row in rows}}
-    return Page([row for row in rows if over[row[1]]], rows[-1] if len(rows) == BATCH else None)
-
-
-_PAGES: Mapping[str, Callable[[Transaction, Key, Instant], Page]] = {
-    "inbox": lambda tx, after, before: queries.inbox(tx, after, before, BATCH),
-    "acts": lambda tx, after, before: queries.acts(tx, after, before, BATCH),
-    "jobs": lambda tx, after, before: queries.jobs(tx, after, before, BATCH),
-    "runs": lambda tx, after, before: run_queries.page(tx, after, before, BATCH),
-    "tasks": lambda tx, after, before: queries.tasks(tx, after, before, BATCH),
-    "slots": lambda tx, after, before: queries.slots(tx, after, before, BATCH),
-    "places": _places,
-    "signals": lambda tx, after, before: queries.signals(tx, after, before, BATCH),
-    "refusals": lambda tx, after, before: queries.refusals(tx, after, before, BATCH),
-    "claims": lambda tx, after, before: queries.claims(tx, after, BATCH),
-    "audit": lambda tx, after, before: queries.audit(tx, after, before, BATCH),
-}
+def _closed(page: Page, before: Instant) -> Page:
+    """Of these places the ones in windows that closed before then: nobody is counted in them any more."""
+    over = {window: end_of(window) < before for window in {key[1] for key in page.keys}}
+    return page._replace(keys=[key for key in page.keys if over[key[1]]])
 
 
 # -- by the clock ------------------------------------------------------------------------------------------------------

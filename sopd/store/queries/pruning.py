@@ -7,7 +7,7 @@ compared by id, reservations remember their push). Called by `handlers.pruning` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sopd.store.transaction import Transaction
@@ -23,148 +23,112 @@ class Page(NamedTuple):
     after: Key | None
 
 
-def inbox(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Handled callbacks that were last heard before then. What was set aside stays until somebody has looked."""
-    rows = tx.rows(
-        "select id, received_at, case when state = 'done' and last_at < ? then 1 else 0 end from inbox"
-        " where id > ? and id < (select max(id) from inbox) order by id limit ?",
-        (before, *after, limit),
-    )
-    return _page(rows, before, limit)
+class Prunable(NamedTuple):
+    """Which rows of a table may go.
 
-
-def acts(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Welcomes and tag writes that were done, or given up, before then."""
-    rows = tx.rows(
-        "select id, created_at, case when state in ('done', 'failed') and done_at < ? then 1 else 0 end from outbox"
-        " where id > ? and id < (select max(id) from outbox) order by id limit ?",
-        (before, *after, limit),
-    )
-    return _page(rows, before, limit)
-
-
-def jobs(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Long pieces of work that ended before then and were not the last of their kind."""
-    rows = tx.rows(
-        "select id, started_at, case when ended_at < ? and exists (select 1 from job n where n.kind = job.kind"
-        " and n.key = job.key and n.id > job.id) then 1 else 0 end from job where id > ? order by id limit ?",
-        (before, *after, limit),
-    )
-    return _page(rows, before, limit)
-
-
-def audit(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """What people did before then."""
-    rows = tx.rows(
-        "select id, at, 1 from audit where id > ? and id < (select max(id) from audit) order by id limit ?",
-        (*after, limit),
-    )
-    return _page(rows, before, limit)
-
-
-def signals(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Handled signals received before then that no rule can ask for any more.
-
-    Rules of open runs ask for what came after their entry.
+    over: the condition, `?` wherever the instant is asked for before which they were over.
+    began: a column that rises along the key: a walk ends where it reaches that instant. None: every row is looked at.
+    still: the part of `over` that is asked once more at the deletion, because a row may come to life after its page.
+    key: the columns of the primary key, with their types.
     """
+
+    table: str
+    over: str
+    began: str | None = None
+    still: str = "true"
+    key: Mapping[str, str] = {"id": "bigint"}
+
+    @property
+    def first(self) -> Key:
+        """Where a walk begins."""
+        return tuple("" if kind == "text" else 0 for kind in self.key.values())
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(f'"{name}"' for name in self.key)
+
+
+INBOX = Prunable("inbox", "state = 'done' and last_at < ?", began="received_at", still="state = 'done'")
+"""Handled callbacks, by when they were last heard. What was set aside stays until somebody has looked."""
+
+ACTS = Prunable("outbox", "state in ('done', 'failed') and done_at < ?", began="created_at")
+"""Welcomes and tag writes that were done, or given up."""
+
+JOBS = Prunable(
+    "job",
+    "ended_at < ? and exists (select 1 from job n where n.kind = job.kind and n.key = job.key and n.id > job.id)",
+    began="started_at",
+)
+"""Long pieces of work that ended and were not the last of their kind."""
+
+AUDIT = Prunable("audit", "at < ?", began="at")
+"""What people did."""
+
+SIGNALS = Prunable(
+    "signal",
+    "received_at < ? and handled_at is not null"
+    " and not exists (select 1 from enrollment e where e.customer_id = signal.customer_id and e.closed_at is null"
+    " and (e.after_signal < signal.id or e.entered_at <= signal.at))"
+    " and not exists (select 1 from set_aside a where a.kind = 'signal' and a.row_key = cast(signal.id as text))",
+    began="received_at",
+)
+"""Handled signals that no rule can ask for any more: rules of open runs ask for what came after their entry."""
+
+SLOTS = Prunable("slot", "closes_at < ?")
+"""Sending slots that closed."""
+
+TASKS = Prunable(
+    "dispatch",
+    "settled_at < ? and send_at < ? and act_at is null and state in ('settled', 'failed', 'cancelled')"
+    " and not exists (select 1 from push p where p.dispatch_id = dispatch.id)",
+)
+"""Tasks and cards that were over and that no push refers to any more."""
+
+PLACES = Prunable("reservation", "true", key={"customer_id": "bigint", "window": "text", "place": "int"})
+"""Reservations; whether their window has closed only its name tells, which is not for SQL to read."""
+
+REFUSALS = Prunable(
+    "refusal",
+    "last_at < ? and not (reason = 'sop paused' and exists (select 1 from sop s where s.id = refusal.sop_id"
+    " and (s.state = 'paused' or exists (select 1 from job j where j.kind = 'resume' and j.key = s.key"
+    " and j.ended_at is null))))",
+    still="last_at < ?",
+    key={"sop_id": "bigint", "subject_id": "bigint", "reason": "text"},
+)
+"""Refusals, by when they were last repeated; those that a resume may still admit stay (SPEC 12)."""
+
+CLAIMS = Prunable(
+    "claim",
+    "exists (select 1 from sop s where s.id = claim.sop_id and s.state = 'ended' and not exists"
+    " (select 1 from enrollment e where e.sop_id = s.id and e.closed_at is null))",
+    key={"sop_id": "bigint", "step_id": "text", "customer_id": "bigint"},
+)
+"""Claims of SOPs that have ended and that nobody is inside: nothing of theirs is sent any more."""
+
+
+def page(tx: Transaction, what: Prunable, after: Key, before: int, limit: int) -> Page:
+    """The next `limit` rows behind `after`, and those of them that were over before then."""
+    but_newest = f" and id < (select max(id) from {what.table})" if "id" in what.key else ""
     rows = tx.rows(
-        "select s.id, s.received_at, case when s.handled_at is not null"
-        " and not exists (select 1 from enrollment e where e.customer_id = s.customer_id and e.closed_at is null"
-        " and (e.after_signal < s.id or e.entered_at <= s.at))"
-        " and not exists (select 1 from set_aside a where a.kind = 'signal' and a.row_key = cast(s.id as text))"
-        " then 1 else 0 end from signal s where s.id > ? and s.id < (select max(id) from signal)"
-        " order by s.id limit ?",
-        (*after, limit),
+        f"select {what.columns}, {what.began or 0}, case when {what.over} then 1 else 0 end from {what.table}"
+        f" where ({what.columns}) > ({', '.join('?' * len(what.key))}){but_newest} order by {what.columns} limit ?",
+        (*[before] * what.over.count("?"), *after, limit),
     )
-    return _page(rows, before, limit)
+    is_young = [what.began is not None and row[-2] >= before for row in rows]
+    keys = [row[:-2] for row, young in zip(rows, is_young, strict=True) if row[-1] and not young]
+    return Page(keys, rows[-1][:-2] if len(rows) == limit and not is_young[-1] else None)
 
 
-def slots(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Sending slots that closed before then."""
-    rows = tx.rows(
-        "select id, opens_at, case when closes_at < ? then 1 else 0 end from slot"
-        " where id > ? and id < (select max(id) from slot) order by id limit ?",
-        (before, *after, limit),
-    )
-    return _page(rows, None, limit)
-
-
-def tasks(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Tasks and cards that were over before then and that no push refers to any more."""
-    rows = tx.rows(
-        "select d.id, 0, case when d.settled_at < ? and d.send_at < ? and d.act_at is null"
-        " and d.state in ('settled', 'failed', 'cancelled')"
-        " and not exists (select 1 from push p where p.dispatch_id = d.id) then 1 else 0 end from dispatch d"
-        " where d.id > ? and d.id < (select max(id) from dispatch) order by d.id limit ?",
-        (before, before, *after, limit),
-    )
-    return _page(rows, None, limit)
-
-
-def places(tx: Transaction, after: Key, limit: int) -> list[tuple[int, str, int]]:
-    """Reservations, in the order of their key: (customer, window, place)."""
-    return tx.rows(
-        'select customer_id, "window", place from reservation where (customer_id, "window", place) > (?, ?, ?)'
-        ' order by customer_id, "window", place limit ?',
-        (*after, limit),
-    )
-
-
-def refusals(tx: Transaction, after: Key, before: int, limit: int) -> Page:
-    """Refusals last repeated before then; those that a resume may still admit stay (SPEC 12)."""
-    rows = tx.rows(
-        "select r.sop_id, r.subject_id, r.reason, case when r.last_at < ? and not (r.reason = 'sop paused' and exists"
-        " (select 1 from sop s where s.id = r.sop_id and (s.state = 'paused' or exists (select 1 from job j"
-        " where j.kind = 'resume' and j.key = s.key and j.ended_at is null)))) then 1 else 0 end from refusal r"
-        " where (r.sop_id, r.subject_id, r.reason) > (?, ?, ?) order by r.sop_id, r.subject_id, r.reason limit ?",
-        (before, *after, limit),
-    )
-    keys: list[Key] = [tuple(row[:3]) for row in rows if row[3]]
-    return Page(keys, tuple(rows[-1][:3]) if len(rows) == limit else None)
-
-
-def claims(tx: Transaction, after: Key, limit: int) -> Page:
-    """Claims of SOPs that have ended and that nobody is inside: nothing of theirs is sent any more."""
-    rows = tx.rows(
-        "select c.sop_id, c.step_id, c.customer_id, case when s.state = 'ended' and not exists (select 1"
-        " from enrollment e where e.sop_id = s.id and e.closed_at is null) then 1 else 0 end"
-        " from claim c join sop s on s.id = c.sop_id where (c.sop_id, c.step_id, c.customer_id) > (?, ?, ?)"
-        " order by c.sop_id, c.step_id, c.customer_id limit ?",
-        (*after, limit),
-    )
-    keys: list[Key] = [tuple(row[:3]) for row in rows if row[3]]
-    return Page(keys, tuple(rows[-1][:3]) if len(rows) == limit else None)
-
-
-def _page(rows: Sequence[tuple[Any, ...]], before: int | None, limit: int) -> Page:
-    """Of (id, when it began, whether it may go), in the order of ids; nothing that began since `before` may."""
-    keys: list[Key] = [(row[0],) for row in rows if row[2] and (before is None or row[1] < before)]
-    young = before is not None and bool(rows) and rows[-1][1] >= before
-    return Page(keys, (rows[-1][0],) if len(rows) == limit and not young else None)
-
-
-_KEYS = {
-    "reservation": {"customer_id": "bigint", "window": "text", "place": "int"},
-    "refusal": {"sop_id": "bigint", "subject_id": "bigint", "reason": "text"},
-    "claim": {"sop_id": "bigint", "step_id": "text", "customer_id": "bigint"},
-}
-"""Tables whose key is more than an id."""
-
-_STILL = {"inbox": " and state = 'done'", "refusal": " and last_at < {before}"}
-"""What is asked once more at the deletion: these rows may have come to life since the page was read."""
-
-
-def delete(tx: Transaction, table: str, keys: Sequence[Key], before: int) -> int:
+def delete(tx: Transaction, what: Prunable, keys: Sequence[Key], before: int) -> int:
     """Delete these rows, which were over before then; returns how many there were still."""
     if not keys:
         return 0
-    still = _STILL.get(table, "").format(before=int(before))
-    if table not in _KEYS:
-        given = tx.ids(key[0] for key in keys)
-        return tx.run(f"delete from {table} where id in (select id from {given.sql} g){still}", given.params)
-    columns = _KEYS[table]
-    named, given = ", ".join(f'"{name}"' for name in columns), tx.table(columns, keys)
-    return tx.run(f"delete from {table} where ({named}) in (select {named} from {given.sql} g){still}", given.params)
+    given = tx.table(what.key, keys)
+    return tx.run(
+        f"delete from {what.table} where ({what.columns}) in (select {what.columns} from {given.sql} g)"
+        f" and {what.still}",
+        (*given.params, *[before] * what.still.count("?")),
+    )
 
 
 def delete_nags(tx: Transaction, dispatch_keys: Sequence[Key]) -> int:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sopd.store.queries.pruning import Key, Page
+from sopd.store.queries.views import FINAL
 from sopd.store.transaction import Transaction
 
-_FINAL = "('sent', 'failed', 'skipped', 'expired', 'cancelled')"
 _NEWEST = (
     "e.id <> (select enrollment_id from journal order by id desc limit 1)"
     " and e.id <> coalesce((select enrollment_id from push order by id desc limit 1), 0)"
 )
 _IN_DOUBT = (
     "exists (select 1 from push p left join dispatch d on d.id = p.dispatch_id where p.enrollment_id = e.id"
-    f" and (p.settled_at is null or p.state not in {_FINAL} or d.act_at is not null or d.state = 'needs_operator'))"
+    f" and (p.settled_at is null or p.state not in {FINAL} or d.act_at is not null or d.state = 'needs_operator'))"
 )
 
 
