@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -25,13 +26,13 @@ class Atom(Block):
         shape = _sorted(self.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
         return json.dumps(shape, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
+    @abstractmethod
     def holds(self, facts: Facts, relations: Relations) -> bool:
         """Whether the condition is true; tag conditions are asked of `relations` only."""
-        raise NotImplementedError
 
+    @abstractmethod
     def needs(self) -> Dependencies:
         """The facts the condition looks at."""
-        raise NotImplementedError
 
     def flips_at(self, facts: Facts) -> int | None:
         """The earliest instant after `facts.now` at which time alone changes the condition, or None."""
