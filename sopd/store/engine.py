@@ -122,7 +122,7 @@ class Store:
             yield tx
             tx.flush()
             tx.run("commit")
-        except BaseException:
+        except BaseException:  # even a thread's end by force must not leave a transaction open behind it
             self._roll_back(connection)
             raise
         finally:
@@ -158,7 +158,7 @@ class Store:
             if reading:
                 self.dialect.set_reading(connection, True)
             Transaction(self.dialect, connection, self._hook).run(begin)
-        except BaseException:
+        except BaseException:  # whatever it was, the connection goes back to the pool, or the pool runs dry
             if reading and not self.dialect.is_broken(connection):
                 self.dialect.set_reading(connection, False)
             self.database.close()
