@@ -209,29 +209,3 @@ class ImportAudience:
     name: str
     who: str
     keep: bool = False
-
-
-Command = (
-    ApplySop
-    | StartSop
-    | PauseSop
-    | ResumeSop
-    | StopSop
-    | EndEnrollments
-    | StartEnrollments
-    | TransferEnrollments
-    | AcceptAbsences
-    | MuteCustomer
-    | TagRelation
-    | ResolveDispatch
-    | RemindDispatch
-    | CancelDispatch
-    | RetryPushes
-    | ReplayInbox
-    | RetrySetAside
-    | ForgetCustomer
-    | PruneRows
-    | CreateToken
-    | RevokeToken
-    | ImportAudience
-)
