@@ -35,16 +35,20 @@ def all_of(desk: Desk) -> Iterator[Finding]:
     yield from found
 
 
+def _overdue(tx: Transaction, words: Words, since: int | None) -> str | None:
+    """How long work has waited since then, if that is longer than it takes a daemon to get to it."""
+    return words.span(tx.now - since) if since is not None and tx.now - since > LAG_MS else None
+
+
 def lag(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """Is anybody at work?"""
     words = voice(desk)
     dues = {name: at for name, at in due.earliest(tx).items() if at}
-    oldest = min(dues.values(), default=None)
-    if oldest is not None and tx.now - oldest > LAG_MS:
-        late = ", ".join(sorted(name for name, at in dues.items() if tx.now - at > LAG_MS))
+    if age := _overdue(tx, words, min(dues.values(), default=None)):
+        late = ", ".join(sorted(name for name, at in dues.items() if _overdue(tx, words, at)))
         yield Finding(
             "work", "wrong",
-            words.say("work is due since {age} ({loops})", age=words.span(tx.now - oldest), loops=late),
+            words.say("work is due since {age} ({loops})", age=age, loops=late),
             words.say("start the daemon: `sopd run`; if it runs, see its log"),
         )  # fmt: skip
     else:
@@ -55,11 +59,11 @@ def callbacks(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """Accepted callbacks that wait, and those that were set aside."""
     words = voice(desk)
     waiting = views_health.unhandled(tx)
-    if waiting.oldest_at is not None and tx.now - waiting.oldest_at > LAG_MS:
+    if age := _overdue(tx, words, waiting.oldest_at):
+        callbacks = words.counted(waiting.count, "callback")
         yield Finding(
             "inbox", "wrong",
-            words.say("{callbacks} not handled, the oldest for {age}",
-                      callbacks=words.counted(waiting.count, "callback"), age=words.span(tx.now - waiting.oldest_at)),
+            words.say("{callbacks} not handled, the oldest for {age}", callbacks=callbacks, age=age),
             words.say("start the daemon: `sopd run`; if it runs, see its log"),
         )  # fmt: skip
     aside = views_health.set_aside_callbacks(tx)
@@ -76,11 +80,11 @@ def callbacks(tx: Transaction, desk: Desk) -> Iterator[Finding]:
 def signals(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """What customers did, and no rule has seen yet."""
     words, waiting = voice(desk), figures.signals(tx)
-    if waiting.oldest_at is not None and tx.now - waiting.oldest_at > LAG_MS:
+    if age := _overdue(tx, words, waiting.oldest_at):
+        signals = words.counted(waiting.count, "signal")
         yield Finding(
             "signals", "wrong",
-            words.say("{signals} not judged, the oldest for {age}",
-                      signals=words.counted(waiting.count, "signal"), age=words.span(tx.now - waiting.oldest_at)),
+            words.say("{signals} not judged, the oldest for {age}", signals=signals, age=age),
             words.say("after a large import wait a little; else start the daemon, `sopd run`, or see its log"),
         )  # fmt: skip
 
@@ -127,7 +131,7 @@ def _looked_up(tx: Transaction, words: Words) -> Iterator[Finding]:
 def poison(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """Rows that failed alone and were set aside; callbacks are told by `callbacks`."""
     words = voice(desk)
-    counts = {kind: n for kind, n in views_health.count_poison(tx).items() if kind != "inbox"}
+    counts = {kind: n for kind, n in figures.set_aside(tx).items() if kind != "inbox"}
     for row in views_health.poison_rows(tx, "inbox", LISTED) if counts else ():
         at = instants.shown(row.at, desk.zone)
         yield Finding(

@@ -134,11 +134,6 @@ def poison_rows(tx: Transaction, but: str, limit: int) -> list[PoisonRow]:
     return [PoisonRow(*row) for row in rows]
 
 
-def count_poison(tx: Transaction) -> dict[str, int]:
-    """How many rows were set aside, by table."""
-    return dict(tx.rows("select kind, count(*) from set_aside group by kind order by kind"))
-
-
 class Doubtful(NamedTuple):
     """A task about which something is not known."""
 
