@@ -89,7 +89,7 @@ class _Watch:
         """Attack until it is time to be calm, then until the clock has run to its end."""
         cluster, is_calm = self._cluster, False
         while not (is_calm and cluster.clock.finished and self._attacker.is_calm):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)  # attacks come at instants of their own, and who is killed tells nobody
             cluster.mend()
             self._attacker.step()
             if not is_calm and self._is_time_to_be_calm():
