@@ -16,13 +16,16 @@ OURS = "sopd"
 
 @dataclass(frozen=True)
 class Table:
-    """One table: what it is of, a sentence on it, and its columns."""
+    """One table: its title, the measures it is of, and its columns: first words, then figures."""
 
     title: str
     names: tuple[str, ...]
-    columns: Mapping[str, Cell]
-    words: bool = False
-    """Whether its first column alone is words; else the first two are."""
+    words: Mapping[str, Cell]
+    figures: Mapping[str, Cell]
+
+    @property
+    def columns(self) -> Mapping[str, Cell]:
+        return {**self.words, **self.figures}
 
 
 def _plain(key: str) -> Cell:
@@ -33,8 +36,12 @@ def _figure(key: str, digits: int = 0) -> Cell:
     return lambda row, _: f"{row[key]:,.{digits}f}"
 
 
-def _database(row: Row, _: Sequence[Row]) -> str:
-    return DATABASES[row["database"]]
+def _path(name: str | Cell) -> Mapping[str, Cell]:
+    """What was measured, and on which database."""
+    return {
+        "path": (lambda *_: name) if isinstance(name, str) else name,
+        "database": lambda row, _: DATABASES[row["database"]],
+    }
 
 
 def _asked(row: Row, _: Sequence[Row]) -> str:
@@ -74,82 +81,66 @@ def _fired(row: Row, rows: Sequence[Row]) -> str:
 
 TABLES = (
     Table(
-        "Beside SQL written by hand",
-        ("enter", "fire", "tags"),
+        "Beside SQL written by hand", ("enter", "fire", "tags"), _path(_plain("name")),
         {
-            "path": _plain("name"), "database": _database, "batch": _figure("batch"),
-            "engine, a second": _figure("engine"), "by hand, a second": _figure("by_hand"),
+            "batch": _figure("batch"), "engine, a second": _figure("engine"), "by hand, a second": _figure("by_hand"),
             "ratio": _figure("ratio", 2), "asked": _asked,
         },
     ),
     Table(
-        "Tag events beside few and beside many SOPs",
-        ("crowd",),
+        "Tag events beside few and beside many SOPs", ("crowd",), _path("tags"),
         {
-            "path": lambda *_: "tags", "database": _database, "10 SOPs, a second": _figure("few"),
-            "1,000 SOPs, a second": _figure("many"), "times slower": _figure("times_slower", 2),
+            "10 SOPs, a second": _figure("few"), "1,000 SOPs, a second": _figure("many"),
+            "times slower": _figure("times_slower", 2),
         },
     ),
     Table(
-        "A due step among many that wait",
-        ("due",),
+        "A due step among many that wait", ("due",), _path("fire"),
         {
-            "path": lambda *_: "fire", "database": _database, "waiting": _figure("waiting"),
-            "µs a step": _figure("us_per_step", 1), "times the first": _beside_first("us_per_step"),
+            "waiting": _figure("waiting"), "µs a step": _figure("us_per_step", 1),
+            "times the first": _beside_first("us_per_step"),
         },
     ),
     Table(
-        "Nothing to do",
-        ("idle",),
+        "Nothing to do", ("idle",), _path("idle"),
         {
-            "path": lambda *_: "idle", "database": _database, "waiting": _figure("waiting"),
-            "queries/min": _figure("queries_per_min"), "transactions/min": _figure("transactions_per_min"),
-            "% of a core": _figure("cpu_percent", 2), "RSS, MB": _figure("rss_mb"),
-            "growth, MB": _figure("growth_mb", 1),
+            "waiting": _figure("waiting"), "queries/min": _figure("queries_per_min"),
+            "transactions/min": _figure("transactions_per_min"), "% of a core": _figure("cpu_percent", 2),
+            "RSS, MB": _figure("rss_mb"), "growth, MB": _figure("growth_mb", 1),
         },
     ),
     Table(
-        "A start with a backlog",
-        ("start",),
+        "A start with a backlog", ("start",), _path("start"),
         {
-            "path": lambda *_: "start", "database": _database, "waiting": _figure("waiting"), "due": _figure("due"),
-            "ready, s": _figure("ready_s", 2), "all fired, s": _figure("fired_s", 1),
+            "waiting": _figure("waiting"), "due": _figure("due"), "ready, s": _figure("ready_s", 2),
+            "all fired, s": _figure("fired_s", 1),
         },
     ),
     Table(
-        "Callbacks while steps fire",
-        ("callbacks",),
+        "Callbacks while steps fire", ("callbacks",), _path(_plain("processes")),
         {
-            "path": lambda row, _: row["processes"], "database": _database,
             "sent a second": lambda row, _: f"{row['asked_per_s']:,}" if row["asked_per_s"] else "as answered",
             "accepted a second": _figure("accepted_per_s"), "p50, ms": _figure("p50_ms", 1),
             "p99, ms": _figure("p99_ms", 1), "steps fired": _figure("steps_fired"), "still due": _figure("still_due"),
         },
     ),
     Table(
-        "Two workers beside one",
-        ("workers",),
+        "Two workers beside one", ("workers",), _path("fire"),
         {
-            "path": lambda *_: "fire", "database": _database, "one, steps a second": _figure("one"),
-            "two, steps a second": _figure("two"), "ratio": _figure("ratio", 2),
+            "one, steps a second": _figure("one"), "two, steps a second": _figure("two"), "ratio": _figure("ratio", 2),
         },
     ),
     Table(
-        "The command line",
-        ("help",),
-        {"command": lambda *_: "`sopd --help`", "seconds": _figure("seconds", 3)},
-        words=True,
+        "The command line", ("help",), {"command": lambda *_: "`sopd --help`"}, {"seconds": _figure("seconds", 3)},
     ),
     Table(
-        "The same work on what could be picked instead",
-        ("rivals",),
+        "The same work on what could be picked instead", ("rivals",), {"on": _plain("rival")},
         {
-            "on": _plain("rival"), "schedule, a second": _beside_ours("schedule_per_s"), "fire, a second": _fired,
+            "schedule, a second": _beside_ours("schedule_per_s"), "fire, a second": _fired,
             "end by a tag, a second": _beside_ours("tag_per_s"),
             "first step after a start, s": _beside_ours("first_fired_s"), "workers, MB": _beside_ours("worker_mb"),
             "Redis, MB": _figure("redis_mb", 1),
         },
-        words=True,
     ),
 )  # fmt: skip
 
@@ -166,14 +157,13 @@ def _one(table: Table, report: Mapping[str, Any]) -> str:
         (row for entry in entries for row in entry["results"]),
         key=lambda row: order.index(row.get("database", order[0])),
     )
-    words = 1 if table.words else 2
     lines = [
         f"### {table.title}",
         "",
         _measured([entry["measured"] for entry in entries]),
         "",
         _line(table.columns),
-        "|" + "---|" * words + "---:|" * (len(table.columns) - words),
+        "|" + "---|" * len(table.words) + "---:|" * len(table.figures),
         *(_line(cell(row, rows) for cell in table.columns.values()) for row in rows),
         "",
     ]
