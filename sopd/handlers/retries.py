@@ -58,8 +58,7 @@ def retry(app: App, command: RetryPushes) -> list[Retried]:
         if again:
             _reopen(tx, again, runs, programs)
             tx.after_commit(lambda: app.ring("plan"))
-        for row in again:
-            audit.write(tx, command.who, "push retry", str(row.id))
+        audit.write_each(tx, command.who, "push retry", [str(row.id) for row in again])
         return [Retried(push_id, found[push_id]) for push_id in wanted]
 
 

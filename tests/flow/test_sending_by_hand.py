@@ -202,7 +202,24 @@ def test_of_several_the_possible_ones_are_tried_and_unknown_ones_refuse_all(stor
         retries.retry(desk.app, RetryPushes((1, 99), WHO))
 
     assert retry(desk, "wmMei", "wmBo") == ["", "enrollment ended"]
-    assert desk.rows("select count(*) from audit where verb = 'push retry'") == [(1,)]
+    assert desk.rows("select target from audit where verb = 'push retry'") == [(str(desk.push_id("wmMei", "first")),)]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_statements_of_a_retry_do_not_depend_on_how_many(store: Store, count: int) -> None:
+    names = [f"wm{number}" for number in range(count)]
+    desk = desk_with_task(store, *names)
+    cancel(desk)
+    desk.run_for(minutes=5)
+    command = RetryPushes(tuple(desk.push_id(name, "first") for name in names), WHO)
+    statements: list[str] = []
+    store.on_statement(statements.append)
+
+    retries.retry(desk.app, command)
+
+    store.on_statement(None)
+    assert len(statements) == 11
+    assert desk.rows("select count(*) from audit where verb = 'push retry'") == [(count,)]
 
 
 def test_a_stepwise_run_counts_from_the_settlement_of_the_retry(store: Store) -> None:
