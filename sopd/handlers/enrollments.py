@@ -6,6 +6,7 @@ necessary elsewhere they return as `Consequences`. The commands around them are 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,6 +65,7 @@ def pushes_settled(tx: Transaction, app: App, ids: Iterable[int]) -> Consequence
 
 
 def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Facts]) -> Consequences:
+    """Normal ends of runs in `settling`, decided once for all of a version."""
     idle = [run for run in runs if facts[run.id] == Facts()]
     if not idle:
         return NOTHING
@@ -75,9 +77,14 @@ def _settle(tx: Transaction, app: App, runs: Sequence[Run], facts: dict[int, Fac
     ready = [run for run in idle if states[run.sop_id] != "paused"]
     # One run of a relation at a time: the tags that one writes may end the next early.
     first = {run.relation_id: run for run in reversed(ready)}.values()
-    ended = [(run, decide(run.state, PushesSettled(), programs[run.version_id], Facts())) for run in first]
+    alike: defaultdict[int, list[Run]] = defaultdict(list)
+    for run in first:
+        alike[run.version_id].append(run)
+    ended = [
+        (runs, decide(SETTLING, PushesSettled(), programs[version_id], Facts())) for version_id, runs in alike.items()
+    ]
     written = moves.write(
-        tx, app, [Move((run,), "end", made.state, made.reason, effects=made.effects) for run, made in ended]
+        tx, app, [Move(runs, "end", made.state, made.reason, effects=made.effects) for runs, made in ended]
     )
     return written + Consequences(settled=frozenset({run.id for run in ready} - {run.id for run in first}))
 
