@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -233,7 +233,7 @@ def _reissue(tx: Transaction, app: App, tasks: Sequence[Task], again: Sequence[I
         made.append(_twin(task, at, sizes[task.row.id]) | {"act_at": gathered_at})
     new = queries.reissue(tx, made)
     queries.hand_over(tx, [(one.id, new[one.dispatch_id]) for one in again])
-    _note(tx, [(one.enrollment_id, one.step_id) for one in again], "wait", REISSUE)
+    write_journal(tx, [_line(one.enrollment_id, one.step_id, "wait", REISSUE) for one in again])
 
 
 def _twin(task: Task, at: Instant, size: int) -> dict[str, object]:
@@ -251,13 +251,10 @@ def _twin(task: Task, at: Instant, size: int) -> dict[str, object]:
 def _settle_for_order(tx: Transaction, alarmed: Sequence[Task]) -> Consequences:
     """The next step and the normal end may go on; places in quota windows stay taken until the windows close."""
     left = queries.settle_for_order(tx, [task.row.id for task in alarmed])
-    reason = {task.row.id: task.reason for task in alarmed}
-    for dispatch_id, text in reason.items():
-        here = [(enrollment_id, step_id) for task_id, enrollment_id, step_id in left if task_id == dispatch_id]
-        _note(tx, here, "task", f"{NEEDS_OPERATOR}: {text}")
+    reason = {task.row.id: f"{NEEDS_OPERATOR}: {task.reason}" for task in alarmed}
+    write_journal(tx, [_line(run_id, step_id, "task", reason[task_id]) for task_id, run_id, step_id in left])
     return Consequences(settled=frozenset(enrollment_id for _, enrollment_id, _ in left))
 
 
-def _note(tx: Transaction, runs: Iterable[tuple[int, str]], kind: str, reason: str) -> None:
-    rows = [(enrollment_id, json.dumps({"step": step_id})) for enrollment_id, step_id in runs]
-    write_journal(tx, [Note(enrollment_id, kind, reason=reason, detail=detail) for enrollment_id, detail in rows])
+def _line(run_id: int, step_id: str, kind: str, reason: str) -> Note:
+    return Note(run_id, kind, reason=reason, detail=json.dumps({"step": step_id}))
