@@ -253,7 +253,7 @@ def mute(desk: Desk, references: Sequence[str], muted: bool) -> None:
     from sopd.handlers import customers as handlers
 
     with desk.reading() as tx:
-        found = [finding.customer(tx, reference) for reference in references]
+        found = finding.customers(tx, references)
     for customer in found:
         handlers.mute(desk.app, MuteCustomer(customer.external_userid, muted, desk.person))
         name = customer.name or customer.external_userid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sopd.cli import finding, output
@@ -50,10 +50,10 @@ def start(desk: Desk, key: str, references: Sequence[str], member: str | None, w
         raise Told([desk.words.say("nobody was let in")])
 
 
-def _known(desk: Desk, key: str, references: Iterable[str], member: str | None) -> dict[str, str]:
+def _known(desk: Desk, key: str, references: Sequence[str], member: str | None) -> dict[str, str]:
     """The customers' names by external_userid, each once. Raises NotFound for what is not known."""
     with desk.reading() as tx:
         finding.sop(tx, key)
         finding.member_id(tx, member)
-        found = [finding.customer(tx, reference) for reference in references]
+        found = finding.customers(tx, references)
     return {customer.external_userid: customer.name for customer in found}

@@ -51,6 +51,12 @@ def customer(tx: Transaction, reference: str) -> CustomerRow:
     return found[0]
 
 
+def customers(tx: Transaction, references: Sequence[str]) -> list[CustomerRow]:
+    """As `customer`, for many, in their order: one statement for all who are given by their external_userid."""
+    known = {row.external_userid: row for row in views_people.customers_of(tx, references)}
+    return [known.get(reference) or customer(tx, reference) for reference in references]
+
+
 def customer_id(tx: Transaction, reference: str | None) -> int | None:
     """The customer's id; None stays None."""
     return None if reference is None else customer(tx, reference).id

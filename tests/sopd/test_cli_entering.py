@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sopd.cli import transferring
+from sopd.cli import finding, transferring
 from sopd.store import Store
 from sopd.store.tables import Audit, Enrollment
 from tests.support.company import TestCompany
@@ -93,6 +93,20 @@ def test_an_unknown_name_changes_nothing(company: TestCompany, shell: Shell, sto
     assert "did you mean winback?" in shell("enrollment", "start", "winbak", "wmA", code=3).stderr
     assert "did you mean alice?" in shell("enrollment", "start", "winback", "wmA", "--member", "alic", code=3).stderr
     assert runs(store) == []
+
+
+def test_customers_given_by_their_ids_are_looked_up_at_once(company: TestCompany, store: Store) -> None:
+    wanted = [f"wm{number}" for number in range(5)]
+    for name in wanted:
+        company.befriend("alice", name)
+    statements: list[str] = []
+    store.on_statement(statements.append)
+    with store.reading() as tx:
+        found = finding.customers(tx, [*wanted[1:], wanted[0]])
+    store.on_statement(None)
+
+    assert [one.external_userid for one in found] == [*wanted[1:], wanted[0]]
+    assert [sql.split()[0] for sql in statements] == ["begin", "select", "commit"]
 
 
 def test_a_named_member_must_have_the_contact_and_take_part(company: TestCompany, shell: Shell, store: Store) -> None:

@@ -81,6 +81,12 @@ def customer(tx: Transaction, reference: str) -> list[CustomerRow]:
     return found or _customers(tx, " where c.name = ? order by c.id limit 10", (reference,))
 
 
+def customers_of(tx: Transaction, external_userids: Iterable[str]) -> list[CustomerRow]:
+    """Those of these customers whom we know, in no order."""
+    given = tx.table({"external_userid": "text"}, [(one,) for one in external_userids])
+    return _customers(tx, f" where c.external_userid in (select external_userid from {given.sql} g)", given.params)
+
+
 def _customers(tx: Transaction, rest: str, params: Iterable[Any]) -> list[CustomerRow]:
     rows = tx.rows(f"{_CUSTOMER}{rest}", tuple(params))
     return [CustomerRow(*row[:7], json.loads(row[7])) for row in rows]
