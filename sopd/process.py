@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import structlog
 
-from sopd import bootstrap, broker, metrics, pace
+from sopd import bootstrap, broker, memory, metrics, pace
 from sopd.bootstrap import Engine
 from sopd.config import Settings
 from sopd.errors import NoProgress, SopdError
@@ -86,6 +86,7 @@ class Process(ABC):
         with hold(self.store):
             migrate(self.store)
             with self.beside() as doing, self._paced() as steps:
+                memory.settle()
                 self._started = True
                 sd_notify(f"READY=1\nSTATUS={doing}")
                 log.info("ready", doing=doing, store=self.store.dialect.name)

@@ -6,10 +6,10 @@ A part of `entries`, which has judged before; for a whole batch with a fixed num
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from machines.calendar import Instant
 from machines.enrollment import ENROLLED, NORMAL_END, SETTLING
@@ -30,7 +30,7 @@ from sopd.handlers.welcomes import Begun
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import flips, signals
-from sopd.store.queries.enrollments import NewRun, Note
+from sopd.store.queries.enrollments import Line, NewPush, NewRun
 from sopd.store.queries.entries import literals_text
 from sopd.store.queries.flips import Armed
 
@@ -69,20 +69,38 @@ class Entrant(NamedTuple):
 
 
 class _Led(NamedTuple):
-    """An entrant with its schedule, where it comes to by entering, and what it waits for. greeting: see `lead_in`.
+    """Like entrants with their schedule, where they come to by entering, and what they wait for.
 
-    A run that has no step left is looked at once more by itself: its end shall not come before the welcomes.
+    greeting: see `lead_in`. after_signal: the last signal before the entry. A run that has no step left is looked at
+    once more by itself: its end shall not come before the welcomes.
     """
 
-    entrant: Entrant
+    entrants: Sequence[Entrant]
     times: Schedule
     taken: Walk
     ahead: Next
     greeting: str | None
+    after_signal: int
+
+    @property
+    def first(self) -> Entrant:
+        """Any of them: they are alike in all but who they are."""
+        return self.entrants[0]
 
     @property
     def greets(self) -> bool:
         return self.greeting == ""
+
+
+class _LetIn(NamedTuple):
+    """Those of like entrants who are inside now, with their runs."""
+
+    led: _Led
+    runs: Sequence[tuple[int, Entrant]]
+
+    @property
+    def ids(self) -> list[int]:
+        return [run_id for run_id, _ in self.runs]
 
 
 def write(
@@ -94,20 +112,16 @@ def write(
     """
     if not entering:
         return {}
-    greeted = _greeted(tx, entering, begun)
-    like: dict[Hashable, tuple[Walk, Next]] = {}
-    led = {
-        (one.sop.sop_id, one.subject_id): _lead(one, greeted.get((one.sop.sop_id, one.owner.relation_id)), tx.now, like)
-        for one in entering
-    }
-    before = _signals_before(tx, entering)
-    made = queries.enter(tx, [_row(one, before) for one in led.values()])
-    let_in = [(run_id, led[place]) for place, run_id in made.items()]
-    _write_pushes(tx, app, [one for one in let_in if one[1].taken.fired is not None or one[1].taken.passed], begun)
-    queries.journal(tx, [_note(run_id, one) for run_id, one in let_in])
-    flips.arm(tx, [armed for run_id, one in let_in if (armed := _armed(run_id, one.entrant)) is not None])
-    for (sop_id, cause), n in Counter([(one.entrant.sop.sop_id, one.entrant.cause) for _, one in let_in]).items():
-        tx.count(f"sop/{sop_id}/entered/{cause}", n)
+    groups = _alike(entering, _greeted(tx, entering, begun), _signals_before(tx, entering))
+    every = [_lead(alike, greeting, after, tx.now) for (greeting, after, *_), alike in groups.items()]
+    made = queries.enter(tx, [([one.owner.relation_id for one in led.entrants], _row(led)) for led in every])
+    let_in = [_LetIn(led, [(made[one.place], one) for one in led.entrants if one.place in made]) for led in every]
+    let_in = [some for some in let_in if some.runs]
+    _write_pushes(tx, app, [one for one in let_in if one.led.taken.fired is not None or one.led.taken.passed], begun)
+    queries.tell(tx, [(some.ids, _line(some.led)) for some in let_in])
+    flips.arm(tx, [armed for some in let_in for run in some.runs if (armed := _armed(*run)) is not None])
+    for some in let_in:
+        tx.count(f"sop/{some.led.first.sop.sop_id}/entered/{some.led.first.cause}", len(some.runs))
     tx.after_commit(lambda: app.ring("fire"))
     return made
 
@@ -146,17 +160,34 @@ def _begun(one: Entrant, begun: Mapping[int, Begun]) -> Begun:
     )  # fmt: skip
 
 
-def _lead(
-    one: Entrant, greeting: str | None, now: Instant, like: dict[Hashable, tuple[Walk, Next]]
-) -> _Led:
-    """`like` remembers where others came to: it depends on the schedule alone, which most of a page have in common."""
-    sop = one.sop
-    times = schedule.of(sop.program, one.anchor_at, one.entered_at)
-    key = (sop.version_id, times, greeting)
-    led = like.get(key)
-    if led is None:
-        led = like[key] = _come_to(sop.program, times, greeting, now)
-    return _Led(one, times, *led, greeting)
+def _alike(
+    entering: Sequence[Entrant], greeted: Mapping[tuple[int, int], str], before: Mapping[int, int]
+) -> dict[tuple[Any, ...], list[Entrant]]:
+    """Entrants by all that their runs have in common, what becomes of the welcome and the last signal first."""
+    groups: defaultdict[tuple[Any, ...], list[Entrant]] = defaultdict(list)
+    for one in entering:
+        greeting = greeted.get((one.sop.sop_id, one.owner.relation_id)) if greeted else None
+        after = before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id
+        times = schedule.alike_at_entry(one.sop.program, one.anchor_at, one.entered_at)
+        groups[
+            greeting, after, one.sop.version_id, one.cause, one.gate, one.run_no, one.inherited, one.hop, one.chain,
+            one.who, one.why, times, *_counts_from(one),
+        ].append(one)  # fmt: skip
+    return groups
+
+
+def _counts_from(one: Entrant) -> tuple[Instant | None, Instant | None]:
+    """Anchor and entry; None is the beginning of the owner's relation, which many have each for themselves."""
+    began_at = one.owner.began_at
+    return (
+        None if one.anchor_at == began_at else one.anchor_at, None if one.entered_at == began_at else one.entered_at
+    )  # fmt: skip
+
+
+def _lead(alike: Sequence[Entrant], greeting: str | None, after_signal: int, now: Instant) -> _Led:
+    one = alike[0]
+    times = schedule.of(one.sop.program, one.anchor_at, one.entered_at)
+    return _Led(alike, times, *_come_to(one.sop.program, times, greeting, now), greeting, after_signal)
 
 
 def _come_to(program: Program, times: Schedule, greeting: str | None, now: Instant) -> tuple[Walk, Next]:
@@ -199,54 +230,48 @@ def _signals_before(tx: Transaction, entering: Sequence[Entrant]) -> dict[int, i
     return signals.latest(tx, sorted(asked)) if asked else {}
 
 
-def _row(led: _Led, before: Mapping[int, int]) -> NewRun:
-    one, _, taken, ahead, _ = led
-    sop, owner = one.sop, one.owner
+def _row(led: _Led) -> NewRun:
+    one, taken, ahead = led.first, led.taken, led.ahead
     return NewRun(
-        sop.sop_id, sop.version_id, one.subject_id, one.run_no, one.customer_id, owner.relation_id, owner.member_id,
-        taken.state, one.anchor_at, one.entered_at, one.cause, ahead.due_at, ahead.mass_at, ahead.counts_from, one.hop,
-        _chain_text(one.chain), literals_text(one.inherited) if one.inherited else None,
-        before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id,
+        one.sop.sop_id, one.sop.version_id, one.sop.kind == "new_customer", one.run_no, taken.state, *_counts_from(one),
+        one.cause, ahead.due_at, ahead.mass_at, ahead.counts_from, one.hop, json.dumps(one.chain),
+        literals_text(one.inherited) if one.inherited else None, led.after_signal,
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
-def _chain_text(chain: tuple[int, ...]) -> str:
-    return json.dumps(chain)
-
-
-def _write_pushes(
-    tx: Transaction, app: App, let_in: Sequence[tuple[int, _Led]], begun: Mapping[int, Begun]
-) -> None:
-    made = []
-    for run_id, led in let_in:
-        program, times, taken = led.entrant.sop.program, led.times, led.taken
-        if taken.fired is not None:
-            welcome = new_push(program, times, taken.fired, tx.now, skipped=led.greeting or None)
-            made.append((run_id, led, welcome._replace(state="planned", plan_at=None) if led.greets else welcome))
-        for step, reason in taken.passed:
-            made.append((run_id, led, new_push(program, times, step, tx.now, skipped=reason)))
-    written = queries.insert_pushes_of_entry(tx, [((run_id,), push) for run_id, _, push in made])
+def _write_pushes(tx: Transaction, app: App, let_in: Sequence[_LetIn], begun: Mapping[int, Begun]) -> None:
+    made = [(some, push) for some in let_in for push in _pushes(some.led, tx.now)]
+    written = queries.insert_pushes_of_entry(tx, [(some.ids, push) for some, push in made])
     ids = {(run_id, step): push_id for push_id, run_id, step in written}
     greeted = [
-        (ids[run_id, led.taken.fired], led.entrant.sop, _begun(led.entrant, begun))
-        for run_id, led in let_in
-        if led.taken.fired is not None and led.greets
+        (ids[run_id, some.led.taken.fired], one.sop, _begun(one, begun))
+        for some in let_in
+        if some.led.taken.fired is not None and some.led.greets
+        for run_id, one in some.runs
     ]
     welcomes.send(tx, app, greeted)
-    for _, led, push in made:
-        pushes.count(tx, led.entrant.sop.sop_id, push.step_id, push.state, push.reason)
+    for some, push in made:
+        pushes.count(tx, some.led.first.sop.sop_id, push.step_id, push.state, push.reason, len(some.runs))
 
 
-def _note(run_id: int, led: _Led) -> Note:
+def _pushes(led: _Led, now: Instant) -> list[NewPush]:
+    """The welcome, if it is the first step, and the steps left behind."""
+    program, times, taken = led.first.sop.program, led.times, led.taken
+    made = []
+    if taken.fired is not None:
+        welcome = new_push(program, times, taken.fired, now, skipped=led.greeting or None)
+        made.append(welcome._replace(state="planned", plan_at=None) if led.greets else welcome)
+    return made + [new_push(program, times, step, now, skipped=reason) for step, reason in taken.passed]
+
+
+def _line(led: _Led) -> Line:
     """The journal tells the cause, the chain behind it, what is inherited, who and why, and the steps left behind."""
-    one = led.entrant
+    one = led.first
     chain = one.chain if one.hop else ()
     detail = _detail(one.cause, one.gate, one.hop, chain, one.inherited, one.who, one.why, led.taken.passed)
-    return Note(run_id, "entered", None, led.taken.state, None, detail)
+    return Line("entered", None, led.taken.state, None, detail)
 
 
-@lru_cache(maxsize=1024)
 def _detail(
     cause: str, gate: Gate, hop: int, chain: tuple[int, ...], inherited: frozenset[Literal], who: str, why: str,
     passed: tuple[tuple[str, str], ...],

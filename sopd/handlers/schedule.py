@@ -128,6 +128,11 @@ def of_run(program: Program, run: Dated, quota_on: date | None = None) -> Schedu
     return only(program, index, due_at)
 
 
+def alike_at_entry(program: Program, anchor_at: Instant, entered_at: Instant) -> tuple[object, ...]:
+    """What `of` depends on: runs of one version with equal answers share their schedule."""
+    return likeness(program.timetable, anchor_at, entered_at)
+
+
 def alike_by(program: Program, run: Dated) -> tuple[object, ...]:
     """What the schedule of a run depends on: runs of one version, state and due with equal answers share theirs."""
     if program.pace != "stepwise" or run.state == ENROLLED:

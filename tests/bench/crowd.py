@@ -45,8 +45,9 @@ def measure(place: Place, *, count: int, rounds: int) -> Crowd:
             for sops, made in grounds.items():
                 contest.prepare(made, first, count)
                 filling.settle_down(made.store)
+                work = contest.engine(made, first, count, contest.batch)
                 begun = time.perf_counter()
-                contest.engine(made, first, count, contest.batch)
+                work()
                 if number >= 0:
                     rates[sops].append(count / (time.perf_counter() - begun))
             first += count

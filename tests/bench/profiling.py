@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from typing import Any
 
+from sopd import memory
 from sopd.store.transaction import Transaction
 from tests.bench import filling, throughput
 from tests.bench.places import Place
@@ -45,6 +46,7 @@ def show(place: Place, contest: Contest, *, waiting: int, count: int) -> None:
     """Print the functions and statements on which most time is spent; the two are measured in turns of their own."""
     with place.fresh() as (store, url):
         ground = throughput.ground(store, url, waiting)
+        memory.settle()
         first = waiting + 1
         for turn in ("warm up", "statements", "functions"):
             contest.prepare(ground, first, count)
@@ -54,15 +56,16 @@ def show(place: Place, contest: Contest, *, waiting: int, count: int) -> None:
             elif turn == "statements":
                 _statements(ground, contest, first, count, place.kind)
             else:
-                contest.engine(ground, first, count, contest.batch)
+                contest.engine(ground, first, count, contest.batch)()
             first += count
         ground.hand.close()
 
 
 def _statements(ground: throughput.Ground, contest: Contest, first: int, count: int, kind: str) -> None:
+    work = contest.engine(ground, first, count, contest.batch)
     with TimedStatements() as timed:
         begun = time.perf_counter()
-        contest.engine(ground, first, count, contest.batch)
+        work()
         total = time.perf_counter() - begun
     print(f"\n{contest.name}, {contest.batch} a batch, {kind}: {total / count * 1e6:.1f} us each, of these SQL")
     for sql, seconds in sorted(timed.seconds.items(), key=lambda one: -one[1])[:STATEMENTS]:
@@ -71,5 +74,5 @@ def _statements(ground: throughput.Ground, contest: Contest, first: int, count: 
 
 def _functions(ground: throughput.Ground, contest: Contest, first: int, count: int) -> None:
     profile = cProfile.Profile()
-    profile.runcall(contest.engine, ground, first, count, contest.batch)
+    profile.runcall(contest.engine(ground, first, count, contest.batch))
     pstats.Stats(profile).sort_stats("tottime").print_stats(FUNCTIONS)

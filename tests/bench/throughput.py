@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
+from typing import Any
 
 from machines.calendar import HOUR_MS, SECOND_MS, Instant
-from sopd import config
+from sopd import config, memory
 from sopd.bootstrap import build_app
 from sopd.handlers import firing
 from sopd.handlers.app import App
@@ -53,15 +55,22 @@ class Ground:
     hand: Hand
 
 
+Work = Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Contest:
-    """One hot path. `prepare` makes subjects first..first+count-1; each contestant works them off in batches."""
+    """One hot path. `prepare` makes subjects first..first+count-1; each contestant works them off in batches.
+
+    A contestant is given what it is to work off (ground, first, count, batch) and returns the work itself: pages are in
+    its hands, as read from WeCom, before anybody looks at the clock.
+    """
 
     name: str
     batch: int
     prepare: Callable[[Ground, int, int], None]
-    engine: Callable[[Ground, int, int, int], None]
-    by_hand: Callable[[Ground, int, int, int], None]
+    engine: Callable[[Ground, int, int, int], Work]
+    by_hand: Callable[[Ground, int, int, int], Work]
 
 
 def run(place: Place, contest: Contest, *, waiting: int, count: int, rounds: int) -> Rate:
@@ -69,6 +78,7 @@ def run(place: Place, contest: Contest, *, waiting: int, count: int, rounds: int
     _forget()
     with place.fresh() as (store, url):
         made = ground(store, url, waiting)
+        memory.settle()
         first, engine, hand = waiting + 1, [], []
         for number in range(-1, rounds):  # the first one warms up, and is thrown away
             order = ("engine", "hand") if number % 2 else ("hand", "engine")
@@ -108,10 +118,10 @@ def open_ground(store: Store, url: str) -> Ground:
 def _turn(ground: Ground, contest: Contest, side: str, first: int, count: int) -> tuple[float, same.Written]:
     contest.prepare(ground, first, count)
     filling.settle_down(ground.store)
-    work = contest.engine if side == "engine" else contest.by_hand
+    work = (contest.engine if side == "engine" else contest.by_hand)(ground, first, count, contest.batch)
     before = same.counters(ground.store)
     begun = time.perf_counter()
-    work(ground, first, count, contest.batch)
+    work()
     seconds = time.perf_counter() - begun
     wrote = same.rows_of(ground.store, first, first + count - 1)
     return seconds, wrote | {"counter_delta": same.counters(ground.store) - before}
@@ -124,13 +134,16 @@ def _make_due(ground: Ground, first: int, count: int) -> None:
     filling.add_due(ground.store, first, count, TODAY)
 
 
-def _fire_engine(ground: Ground, first: int, count: int, batch: int) -> None:
-    while firing.fire_due(ground.app, limit=batch):
-        pass
+def _fire_engine(ground: Ground, first: int, count: int, batch: int) -> Work:
+    return partial(_until_none, partial(firing.fire_due, ground.app, limit=batch))
 
 
-def _fire_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
-    while by_hand.fire(ground.hand, batch):
+def _fire_by_hand(ground: Ground, first: int, count: int, batch: int) -> Work:
+    return partial(_until_none, partial(by_hand.fire, ground.hand, batch))
+
+
+def _until_none(fire: Callable[[], int]) -> None:
+    while fire():
         pass
 
 
@@ -175,15 +188,20 @@ def _pages(first: int, count: int, batch: int) -> list[range]:
     return [range(low, min(low + batch, first + count)) for low in range(first, first + count, batch)]
 
 
-def enter_engine(ground: Ground, first: int, count: int, batch: int) -> None:
+def enter_engine(ground: Ground, first: int, count: int, batch: int) -> Work:
     """Take them in, page by page."""
-    for page in _pages(first, count, batch):
-        observe(ground.app, [_sighting(n, _began(n), "added", None) for n in page])
+    pages = [[_sighting(n, _began(n), "added", None) for n in page] for page in _pages(first, count, batch)]
+    return partial(_each, partial(observe, ground.app), pages)
 
 
-def _enter_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
-    for page in _pages(first, count, batch):
-        by_hand.enter(ground.hand, [(*_pair(n), f"c{n}", _began(n)) for n in page], CHANNEL, ADD_WAY)
+def _enter_by_hand(ground: Ground, first: int, count: int, batch: int) -> Work:
+    pages = [[(*_pair(n), f"c{n}", _began(n)) for n in page] for page in _pages(first, count, batch)]
+    return partial(_each, partial(by_hand.enter, ground.hand, channel=CHANNEL, add_way=ADD_WAY), pages)
+
+
+def _each(take: Callable[[Any], object], pages: Iterable[Any]) -> None:
+    for page in pages:
+        take(page)
 
 
 # -- a tag seen on a page of re-read relations ends their runs -------------------------------------------------------
@@ -194,20 +212,22 @@ def _make_inside(ground: Ground, first: int, count: int) -> None:
     _mark(ground, first, count, "edited")
 
 
-def _tags_engine(ground: Ground, first: int, count: int, batch: int) -> None:
-    tag_engine(ground, [(n, filling.began(n, 2, TODAY)) for n in range(first, first + count)], batch)
+def _tags_engine(ground: Ground, first: int, count: int, batch: int) -> Work:
+    return tag_engine(ground, [(n, filling.began(n, 2, TODAY)) for n in range(first, first + count)], batch)
 
 
-def tag_engine(ground: Ground, known: list[tuple[int, Instant]], batch: int) -> None:
+def tag_engine(ground: Ground, known: list[tuple[int, Instant]], batch: int) -> Work:
     """Customers, with the beginning of their relations, who have the tag now."""
-    for low in range(0, len(known), batch):
-        page = known[low : low + batch]
-        observe(ground.app, [_sighting(n, began_at, "edited", 0, (filling.BOUGHT,)) for n, began_at in page])
+    pages = [
+        [_sighting(n, began_at, "edited", 0, (filling.BOUGHT,)) for n, began_at in known[low : low + batch]]
+        for low in range(0, len(known), batch)
+    ]
+    return partial(_each, partial(observe, ground.app), pages)
 
 
-def _tags_by_hand(ground: Ground, first: int, count: int, batch: int) -> None:
-    for page in _pages(first, count, batch):
-        by_hand.tagged(ground.hand, [(n, *_pair(n)) for n in page])
+def _tags_by_hand(ground: Ground, first: int, count: int, batch: int) -> Work:
+    pages = [[(n, *_pair(n)) for n in page] for page in _pages(first, count, batch)]
+    return partial(_each, partial(by_hand.tagged, ground.hand), pages)
 
 
 CONTESTS = (

@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
         "machines.diagram machines.graph machines.forecast",
         "sopd",
         "sopd.errors sopd.commands sopd.clock sopd.config sopd.crypto sopd.log sopd.metrics sopd.notify "
-        "sopd.activity sopd.holidays sopd.definitions sopd.incoming",
+        "sopd.activity sopd.memory sopd.holidays sopd.definitions sopd.incoming",
         "sopd.store sopd.wecom sopd.broker",
         "sopd.handlers",
         "sopd.intake sopd.sweep sopd.planner sopd.relay sopd.lookup sopd.collector sopd.nagger sopd.cards sopd.outbox "

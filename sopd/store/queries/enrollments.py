@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args, get_type_hints
 from sopd.store.dialect import Given
 from sopd.store.errors import Conflict
 from sopd.store.queries import locks
-from sopd.store.tables import Enrollment, Refusal
+from sopd.store.tables import Refusal
 from sopd.store.transaction import Transaction
 
 _RUN = (
@@ -335,18 +335,18 @@ def earlier_runs(
 
 
 class NewRun(NamedTuple):
-    """Somebody who enters; what counts from the entry on is the table's default."""
+    """How like people enter, each through a relation: that is the subject itself (`by_relation`), or else its customer.
+
+    anchor_at and entered_at: None is the beginning of the relation.
+    """
 
     sop_id: int
     version_id: int
-    subject_id: int
+    by_relation: bool
     run_no: int
-    customer_id: int
-    relation_id: int
-    member_id: int
     state: str
-    anchor_at: int
-    entered_at: int
+    anchor_at: int | None
+    entered_at: int | None
     cause: str
     due_at: int | None
     mass_at: int | None
@@ -357,14 +357,24 @@ class NewRun(NamedTuple):
     after_signal: int
 
 
-def enter(tx: Transaction, rows: Sequence[NewRun]) -> dict[tuple[int, int], int]:
-    """Insert new enrollments; returns their ids by (SOP, subject).
+def enter(tx: Transaction, groups: Sequence[tuple[Ids, NewRun]]) -> dict[tuple[int, int], int]:
+    """Insert new enrollments, given as the owners' relations of like people; returns their ids by (SOP, subject).
 
     One that another transaction has just let in is left as it is and not returned.
     """
-    names = ("sop_id", "subject_id", "id")
-    made = tx.insert(Enrollment, rows, columns=NewRun._fields, returning=names, on_conflict="ignore")
-    tx.let_in.update([row.version_id for row in rows])
+    given = tx.alike(columns_of(NewRun), groups)
+    made = tx.rows(
+        "insert into enrollment (sop_id, version_id, subject_id, run_no, customer_id, relation_id, member_id, state,"
+        " anchor_at, entered_at, cause, due_at, mass_at, counts_from, hop, chain, inherited, after_signal,"
+        " anchor_moves_ms, waits_reply, rev)"
+        " select n.sop_id, n.version_id, case when n.by_relation then r.id else r.customer_id end, n.run_no,"
+        " r.customer_id, r.id, r.member_id, n.state, coalesce(n.anchor_at, r.began_at),"
+        " coalesce(n.entered_at, r.began_at), n.cause, n.due_at, n.mass_at, n.counts_from, n.hop, n.chain, n.inherited,"
+        f" n.after_signal, 0, false, 0 from {given.sql} n join relation r on r.id = n.id where true"
+        " on conflict do nothing returning sop_id, subject_id, id",
+        given.params,
+    )
+    tx.let_in.update([row.version_id for _, row in groups])
     return {(sop_id, subject_id): run_id for sop_id, subject_id, run_id in made}
 
 

@@ -38,14 +38,14 @@ class Rival:
         """Nobody is known before."""
 
     def schedule(self, first: int, count: int) -> None:
-        throughput.enter_engine(self._made, first, count, PAGE)
+        throughput.enter_engine(self._made, first, count, PAGE)()
 
     def schedule_due(self, first: int, count: int) -> None:
         filling.settle_down(self._store)
         filling.add_due(self._store, first, count, throughput.TODAY)
 
     def tag(self, first: int, count: int) -> None:
-        throughput.tag_engine(self._made, self._known(first, count), PAGE)
+        throughput.tag_engine(self._made, self._known(first, count), PAGE)()
 
     def fired(self) -> int:
         with self._store.reading() as tx:
