@@ -46,8 +46,8 @@ class Gatherer:
         await done
 
     async def _write(self) -> None:
-        await asyncio.sleep(self._gather_seconds)
         while self._waiting:
+            await asyncio.sleep(self._gather_seconds)  # before each: what comes while one is written waits for company
             batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             try:
                 await asyncio.to_thread(self._accept, [event for event, _ in batch])

@@ -211,6 +211,14 @@ def test_a_dtd_is_refused_before_it_is_read(prolog: bytes) -> None:
         CRYPTO.open(SIGNATURE, AT, NONCE, prolog + envelope(CIPHER))
 
 
+def test_a_dtd_behind_the_beginning_of_the_root_is_no_xml() -> None:
+    """What begins with the root is read by the faster parser: a DTD in it must be as impossible as the rule says."""
+    bomb = b'<xml><!DOCTYPE xml [<!ENTITY a "b">]><Encrypt>&a;</Encrypt></xml>'
+
+    with pytest.raises(BadEnvelope, match="cannot be read"):
+        CRYPTO.open(SIGNATURE, AT, NONCE, bomb)
+
+
 def test_an_oversized_body_is_refused_unread() -> None:
     with pytest.raises(BadEnvelope, match="at most"):
         CRYPTO.open(SIGNATURE, AT, NONCE, b"<xml>" + b" " * MAX_BODY_BYTES)
