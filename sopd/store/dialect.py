@@ -26,7 +26,8 @@ class Given(NamedTuple):
 class Dialect(Protocol):
     """One of the two databases. `name` is 'sqlite' or 'postgres'; `place` names it to people, without a password.
 
-    `now` is an SQL expression of milliseconds; `most_params` is how many parameters `given` puts into its fast form.
+    `now` is an SQL expression of milliseconds; `most_params` is how many parameters `given` puts into its fast form,
+    `worth_folding` how many ids a group must have on average so that they are folded into one row.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dialect(Protocol):
     now: str
     skip_locked: str
     unfolded: str
+    worth_folding: int
     one_writer: bool
     most_params: int | None
     driver_error: type[Exception]
@@ -51,6 +53,9 @@ class Dialect(Protocol):
 
     def given(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
         """`rows` as a table with these columns; any number of rows in one statement."""
+
+    def keyed(self, table: str, key: Sequence[str], given: str) -> str:
+        """The condition that a row of `table` has one of the keys (of several columns) in the table `given`."""
 
     def folded(self, ids: Sequence[int]) -> str:
         """Ids as one text. As `s.ids` in a table, `unfolded` gives them back: its `i.value`, one a row."""

@@ -38,6 +38,7 @@ class Postgres:
     now = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
     skip_locked = " for update skip locked"
     unfolded = "lateral unnest(cast(s.ids as bigint[])) i(value)"
+    worth_folding = 10  # so many it expects in each; with fewer it would rather read a table than look them up
     one_writer = False
     most_params = None
     driver_error: type[Exception] = psycopg.Error
@@ -71,6 +72,10 @@ class Postgres:
         params = [value if value is None or columns[name] != "text" else str(value) for name, value in same.items()]
         params += [_ARRAY[columns[name]](values) for name, values in other.items()]
         return Given(f"(select g.*{picked} from unnest({arrays}) as g({', '.join(other)}))", tuple(params))
+
+    def keyed(self, table: str, key: Sequence[str], given: str) -> str:
+        named = ", ".join(key)
+        return f"({named}) in (select {named} from {given} g)"
 
     def folded(self, ids: Sequence[int]) -> str:
         return _integers(ids)

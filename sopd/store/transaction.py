@@ -138,8 +138,9 @@ class Transaction:
         The table has the column `id` before the others. Before an UPDATE it is to be named in a WITH .. AS
         MATERIALIZED, or SQLite may look for every row of the target in it.
         """
-        if all(len(ids) == 1 for ids, _ in groups):
-            return self.table({"id": "bigint", **columns}, [(ids[0], *values) for ids, values in groups])
+        if sum(len(ids) for ids, _ in groups) <= self.dialect.worth_folding * len(groups):
+            single = [(each, *values) for ids, values in groups for each in ids]
+            return self.table({"id": "bigint", **columns}, single)
         rows = [(self.dialect.folded(ids), *values) for ids, values in groups]
         shared = self.table({"ids": "text", **columns}, rows)
         picked = ", ".join(f"s.{quoted(name)}" for name in columns)
@@ -149,6 +150,15 @@ class Transaction:
     def ids(self, ids: Iterable[int]) -> Given:
         """Ids as a table with the one column `id`: `... where id in (select id from {g.sql} g)`."""
         return self.dialect.given({"id": "bigint"}, [(each,) for each in ids])
+
+    def those(self, table: str, key: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
+        """The condition that a row of `table` has one of these keys of several columns, for the end of a statement.
+
+        those = tx.those("flip", {"purpose": "text", "ref_id": "bigint"}, keys)
+        tx.run(f"delete from flip where {those.sql}", those.params)
+        """
+        given = self.table(key, rows)
+        return Given(self.dialect.keyed(table, list(map(quoted, key)), given.sql), given.params)
 
     def claim(
         self,

@@ -75,6 +75,7 @@ normal_end: {{add_tags: [{COLD}]}}
 LATER = f"""
 sop: later
 title: 半小时后
+members: [alice, bob]
 kind: nurture
 entry: {{when: {{all: [{{added: {{older_than: 30m}}}}, {{not: {{tag: [{COLD}]}}}}]}}}}
 steps:
@@ -254,12 +255,24 @@ def _end_by_hand(customer: str) -> Callable[[App], object]:
     return end
 
 
+def _first_task(app: App) -> int:
+    with app.store.reading() as tx:
+        alices = "select id from member where userid = 'alice'"
+        return int(tx.value(f"select min(id) from dispatch where member_id in ({alices})"))
+
+
 def _remind(app: App) -> None:
-    nags.want(app, RemindDispatch(1, WHO))
+    nags.want(app, RemindDispatch(_first_task(app), WHO))
 
 
 def _withdraw(app: App) -> None:
-    withdrawals.cancel(app, CancelDispatch(1, WHO))
+    withdrawals.cancel(app, CancelDispatch(_first_task(app), WHO))
+
+
+def _replay(app: App) -> None:
+    with app.store.reading() as tx:
+        first = tx.value("select min(id) from inbox where userid = 'alice'")
+    inbox.replay(app, ReplayInbox((first,), WHO))
 
 
 def _try_again(app: App) -> None:
@@ -404,7 +417,7 @@ READING = _day(
         _tags("2026-03-02 09:33", "alice", "wm1", VIP),
         Deed(at("2026-03-02 09:50"), "admin_deletes_tag", {"path": VIP}),
     ),
-    orders=(_order("2026-03-02 11:00", "replay", lambda app: inbox.replay(app, ReplayInbox((1,), WHO))),),
+    orders=(_order("2026-03-02 11:00", "replay", _replay),),
     reads_at=at("2026-03-02 09:40"),
 )
 """Callbacks are lost and everybody is read; the library loses a tag."""

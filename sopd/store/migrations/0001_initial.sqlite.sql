@@ -260,6 +260,8 @@ create unique index dispatch_msgid on dispatch (msgid) where msgid is not null;
 create unique index dispatch_one_create on dispatch (member_id, content_hash)
     where state in ('sending','uncertain');
 create index dispatch_sop on dispatch (sop_id, state);
+create index dispatch_planned on dispatch (member_id, slot_at) where state = 'planned';
+create index dispatch_reissue on dispatch (reissue_of) where reissue_of is not null;
 create index dispatch_pace on dispatch (to_userid, attempted_at) where to_userid is not null;
 create index dispatch_nag on dispatch (nag_at) where nag_at is not null;
 create index dispatch_doubtful on dispatch (state) where state in ('uncertain','unsure','needs_operator');
@@ -419,6 +421,7 @@ create table job (
 ) strict;
 create unique index job_one_running on job (kind, key) where ended_at is null;
 create index job_act on job (act_at) where act_at is not null;
+create index job_kind on job (kind, key, id);
 
 create table wecom_window (
     path text not null primary key,

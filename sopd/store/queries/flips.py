@@ -57,16 +57,20 @@ def drop(tx: Transaction, keys: Sequence[FlipKey]) -> None:
     """Nothing is to be expected of these any more."""
     if not keys:
         return
-    given = tx.table(_KEY, sorted(keys))
-    tx.run(f"delete from flip where ({_NAMED}) in (select {_NAMED} from {given.sql} g)", given.params)
+    those = tx.those("flip", _KEY, sorted(keys))
+    tx.run(f"delete from flip where {those.sql}", those.params)
 
 
 def drop_of_sop(tx: Transaction, sop_id: int, limit: int) -> int:
     """Some of the flips of a SOP that has ended; returns how many."""
-    key = f"select {_NAMED} from flip where purpose = ? and sop_id = ? order by ref_id limit ?"
+    key = f"(select {_NAMED} from flip where purpose = ? and sop_id = ? order by ref_id limit ?)"
     return sum(
-        tx.run(f"delete from flip where ({_NAMED}) in ({key})", (purpose, sop_id, limit)) for purpose in (ENTRY, END)
+        tx.run(f"delete from flip where {_those(tx, key)}", (purpose, sop_id, limit)) for purpose in (ENTRY, END)
     )
+
+
+def _those(tx: Transaction, given: str) -> str:
+    return tx.dialect.keyed("flip", list(_KEY), given)
 
 
 def due(tx: Transaction, limit: int) -> list[FlipKey]:
@@ -77,21 +81,18 @@ def due(tx: Transaction, limit: int) -> list[FlipKey]:
 
 def take(tx: Transaction, keys: Sequence[FlipKey]) -> list[Armed]:
     """Those that are due still and that nobody else works on; they are gone with this."""
-    given = tx.table(_KEY, keys)
+    those = tx.those("flip", _KEY, keys)
     rows = tx.rows(
-        f"with picked as materialized (select {_NAMED} from flip"
-        f" where ({_NAMED}) in (select {_NAMED} from {given.sql} g) and at <= ?{tx.skip_locked})"
-        f" delete from flip where ({_NAMED}) in (select {_NAMED} from picked) returning {_NAMED}, customer_id, at",
-        (*given.params, tx.now),
+        f"with picked as materialized (select {_NAMED} from flip where {those.sql} and +at <= ?{tx.skip_locked})"
+        f" delete from flip where {_those(tx, 'picked')} returning {_NAMED}, customer_id, at",
+        (*those.params, tx.now),
     )
     return sorted(Armed(*row) for row in rows)
 
 
 def lay_aside(tx: Transaction, key: FlipKey) -> int | None:
     """Take a flip out of the due work without forgetting it; returns when it was due."""
-    given = tx.table(_KEY, [key])
-    held: int | None = tx.value(
-        f"select at from flip where ({_NAMED}) in (select {_NAMED} from {given.sql} g)", given.params
-    )
-    tx.run(f"update flip set at = null where ({_NAMED}) in (select {_NAMED} from {given.sql} g)", given.params)
+    those = tx.those("flip", _KEY, [key])
+    held: int | None = tx.value(f"select at from flip where {those.sql}", those.params)
+    tx.run(f"update flip set at = null where {those.sql}", those.params)
     return held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from machines.calendar import DAY_MS
 from sopd.store.queries.pushes import PushRow
 from sopd.store.tables import Dispatch, Slot
 from sopd.store.transaction import Transaction
@@ -223,12 +224,12 @@ class TaskKey(NamedTuple):
 
 
 def slots_of(tx: Transaction, member_ids: Iterable[int]) -> dict[int, list[SlotRow]]:
-    """The members' slots that have not closed yet."""
+    """The members' slots that have not closed yet. None is longer than a day (`machines.sop.LONGEST_BATCH`)."""
     given = tx.ids(member_ids)
     rows = tx.rows(
-        "select member_id, opens_at, closes_at, used from slot"
-        f" where member_id in (select id from {given.sql} g) and closes_at > ? order by opens_at",
-        (*given.params, tx.now),
+        f"select member_id, opens_at, closes_at, used from slot where member_id in (select id from {given.sql} g)"
+        " and opens_at >= ? and closes_at > ? order by opens_at",
+        (*given.params, tx.now - DAY_MS, tx.now),
     )
     found: dict[int, list[SlotRow]] = {}
     for row in rows:

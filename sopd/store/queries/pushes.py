@@ -194,9 +194,10 @@ def keep_places(tx: Transaction, sent: Sequence[tuple[int, str]]) -> list[tuple[
     """
     given = tx.table({"id": "bigint", "window": "text"}, sent)
     tx.run(
-        f'delete from reservation where exists (select 1 from {given.sql} n where reservation.push_id = n.id'
+        f"delete from reservation where push_id in (select id from {given.sql} g)"
+        f" and exists (select 1 from {given.sql} n where reservation.push_id = n.id"
         ' and reservation."window" <> n."window")',
-        given.params,
+        (*given.params, *given.params),
     )
     return tx.rows(
         f'select p.id, p.customer_id, n."window" from {given.sql} n join push p on p.id = n.id where not exists'

@@ -168,8 +168,9 @@ def policies(tx: Transaction, sop_ids: Iterable[int]) -> dict[int, str]:
     """How each of these SOPs was resumed last, for those that ever were."""
     given = tx.ids(sop_ids)
     rows = tx.rows(
-        "select s.id, j.cursor from job j join sop s on s.key = j.key and j.kind = 'resume'"
-        f" where s.id in (select id from {given.sql} g) order by j.id",
+        # CROSS: SQLite keeps this order, by the SOP to its jobs and not through all jobs.
+        "select s.id, j.id, j.cursor from sop s cross join job j"
+        f" where s.id in (select id from {given.sql} g) and j.kind = 'resume' and j.key = s.key",
         given.params,
     )
-    return {sop_id: json.loads(cursor)["missed"] for sop_id, cursor in rows if cursor is not None}
+    return {sop_id: json.loads(cursor)["missed"] for sop_id, _, cursor in sorted(rows) if cursor is not None}

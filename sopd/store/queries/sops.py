@@ -132,11 +132,12 @@ def pushes_in_tasks(tx: Transaction, sop_id: int, states: Iterable[str]) -> list
     """The unsettled pushes in the SOP's tasks of these states."""
     named = ", ".join(f"'{state}'" for state in states)
     rows = tx.rows(
-        "select p.id from dispatch d join push p on p.dispatch_id = d.id and p.settled_at is null"
-        f" where d.sop_id = ? and d.state in ({named}) order by p.id",
+        # CROSS: SQLite keeps this order, and would else read every push to have them in the order of their ids.
+        f"select p.id from dispatch d cross join push p where d.sop_id = ? and d.state in ({named})"
+        " and p.dispatch_id = d.id and p.settled_at is null",
         (sop_id,),
     )
-    return [row[0] for row in rows]
+    return sorted(row[0] for row in rows)
 
 
 def park_pushes(tx: Transaction, sop_id: int) -> None:

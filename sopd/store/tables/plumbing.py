@@ -137,6 +137,7 @@ class Job(Row):
 
 Job.add_index(Job.kind, Job.key, name="job_one_running", unique=True, where=SQL("ended_at is null"))
 Job.add_index(Job.act_at, name="job_act", where=SQL("act_at is not null"))
+Job.add_index(Job.kind, Job.key, Job.id, name="job_kind")
 
 
 class WecomWindow(Row):

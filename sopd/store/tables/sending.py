@@ -81,6 +81,8 @@ Dispatch.add_index(
     where=SQL("state in ('sending','uncertain')"),
 )
 Dispatch.add_index(Dispatch.sop_id, Dispatch.state, name="dispatch_sop")
+Dispatch.add_index(Dispatch.member_id, Dispatch.slot_at, name="dispatch_planned", where=SQL("state = 'planned'"))
+Dispatch.add_index(Dispatch.reissue_of, name="dispatch_reissue", where=SQL("reissue_of is not null"))
 Dispatch.add_index(Dispatch.to_userid, Dispatch.attempted_at, name="dispatch_pace", where=SQL("to_userid is not null"))
 Dispatch.add_index(Dispatch.nag_at, name="dispatch_nag", where=SQL("nag_at is not null"))
 Dispatch.add_index(
