@@ -9,30 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import click
 
-from sopd.cli import output
+from sopd import config
+from sopd.cli import checks_ground, checks_wecom, checks_work, output
 from sopd.cli.desk import Desk
+from sopd.cli.diagnosis import Finding, voice
 from sopd.cli.failure import FAILED
 from sopd.cli.output import Column
 from sopd.cli.taming import tame
-from sopd.cli.words import Words
 from sopd.errors import ConfigError, SopdError
-
-Verdict = Literal["ok", "note", "wrong"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, what was found, and what to do about it (empty if nothing is to do)."""
-
-    check: str
-    verdict: Verdict
-    what: str
-    fix: str = ""
-
 
 COLUMNS = (Column("check"), Column("verdict"), Column("what"), Column("fix"))
 
@@ -44,11 +31,6 @@ class Setting:
     setting: str
     value: str
     origin: str
-
-
-def voice(desk: Desk) -> Words:
-    """The words of what is found: for programs English unless --lang says otherwise."""
-    return desk.words if desk.output == "table" else desk.column_words
 
 
 def show_settings(desk: Desk) -> None:
@@ -69,9 +51,6 @@ def run(desk: Desk, *, offline: bool, callback_url: str | None) -> None:
 
 
 def _all(desk: Desk, offline: bool, callback_url: str | None) -> Iterator[Finding]:
-    from sopd import config
-    from sopd.cli import checks_ground, checks_wecom, checks_work
-
     say = voice(desk).say
     try:
         file = config.find_file(desk.config, os.environ)

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sopd.cli import instants
-from sopd.cli.checks import Finding, voice
 from sopd.cli.desk import Desk
+from sopd.cli.diagnosis import Finding, voice
 from sopd.errors import ConfigError, SopdError
 from sopd.store.errors import StoreError
 

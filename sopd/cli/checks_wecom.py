@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from machines.calendar import MINUTE_MS, SECOND_MS
-from sopd.cli.checks import Finding, voice
 from sopd.cli.desk import Desk
+from sopd.cli.diagnosis import Finding, voice
 from sopd.cli.words import Words
 from sopd.errors import ConfigError
 from sopd.store.errors import StoreError

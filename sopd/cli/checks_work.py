@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from machines.calendar import DAY_MS, MINUTE_MS
 from sopd.cli import instants
-from sopd.cli.checks import Finding, voice
 from sopd.cli.desk import Desk
+from sopd.cli.diagnosis import Finding, voice
 from sopd.cli.words import Words
 from sopd.store.queries import due, figures, views, views_health
 
