@@ -88,7 +88,7 @@ def know_superiors(app: App, told: Sequence[tuple[str, str, str | None]]) -> Non
 
 def take(app: App, claims: Mapping[int, int]) -> list[Request]:
     """Check everything once more, split what is for few, and move to `handing` what is to be handed over now."""
-    done = in_halves(sorted(claims), partial(_take, app, claims), partial(cards.set_aside, app))
+    done = in_halves(sorted(claims), partial(_take, app, claims), partial(dispatches.set_aside, app))
     at_end = [run_id for _, ended in done.results for run_id in ended]
     if at_end:
         sending_checks.end_runs(app, at_end)
@@ -238,7 +238,7 @@ class _Paces:
 def begin(app: App, request: Request) -> bool:
     """Note that the call is about to be made and hold the card as long as it may take; False if it is not ours now."""
     with app.store.transaction() as tx:
-        return queries.begin_attempt(tx, request.dispatch_id, request.claim, LEASE_MS)
+        return task_queries.begin_attempt(tx, request.dispatch_id, request.claim, HANDING, LEASE_MS)
 
 
 def answered(app: App, answers: Sequence[Answer]) -> None:
@@ -247,7 +247,7 @@ def answered(app: App, answers: Sequence[Answer]) -> None:
 
 
 def _set_aside(app: App, answer: Answer, reason: str) -> None:
-    cards.set_aside(app, answer.request.dispatch_id, reason)
+    dispatches.set_aside(app, answer.request.dispatch_id, reason)
 
 
 def _answered(app: App, answers: Sequence[Answer]) -> None:

@@ -18,7 +18,7 @@ from machines.events import Doubtful, Emptied, ExpireDue, PushCancelled, PushEve
 from machines.reasons import ENROLLMENT_ENDED, MUTED, OPERATOR, SOP_PAUSED
 from machines.sop import Program
 from sopd.errors import Refused
-from sopd.handlers import card_requests, card_words, cards, refusals
+from sopd.handlers import card_requests, card_words, cards, dispatches, refusals
 from sopd.handlers.app import App
 from sopd.handlers.card_requests import LEASE_MS, MOST_CARDS, Request
 from sopd.handlers.cards import Card, Word
@@ -70,7 +70,7 @@ def claim(app: App) -> Due:
     with app.store.transaction() as tx:
         states = (HANDING, UNSURE, HANDED, SETTLED, CANCELLED)
         claims = queries.lease(tx, states, limit=MOST_CARDS, lease_ms=LEASE_MS)
-    done = in_halves(sorted(claims), partial(_look, app, claims), partial(cards.set_aside, app))
+    done = in_halves(sorted(claims), partial(_look, app, claims), partial(dispatches.set_aside, app))
     return Due(
         [one for due in done.results for one in due.requests],
         [one for due in done.results for one in due.updates],
@@ -217,7 +217,7 @@ def _updates(tx: Transaction, app: App, found: Sequence[Card], programs: Mapping
 
 def updated(app: App, outcomes: Sequence[Updated]) -> None:
     """Record what became of a page of changes. Codes that were used, or are refused, are forgotten."""
-    in_halves(outcomes, partial(_updated, app), lambda one, why: cards.set_aside(app, one.update.dispatch_id, why))
+    in_halves(outcomes, partial(_updated, app), lambda one, why: dispatches.set_aside(app, one.update.dispatch_id, why))
 
 
 def _updated(app: App, outcomes: Sequence[Updated]) -> None:

@@ -19,10 +19,8 @@ from machines.effects import AlertOperator, TellPushes
 from machines.events import PushEvent, ResultSent
 from machines.push import PushDecision, PushFacts
 from sopd.handlers import pushes
-from sopd.handlers.app import App
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
-from sopd.store.batch import put_aside
 from sopd.store.queries import cards as queries
 from sopd.store.queries import dispatches as task_queries
 from sopd.store.queries.cards import CardRow, Saved
@@ -167,13 +165,7 @@ def lock(tx: Transaction, ids: Iterable[int]) -> list[Card]:
 def save(tx: Transaction, changed: Sequence[Card]) -> None:
     """Write what became of locked cards, with one statement."""
     if changed:
-        queries.save(tx, [card.saved() for card in changed])
-
-
-def set_aside(app: App, dispatch_id: int, reason: str) -> None:
-    """Put a card that fails alone on the list of those set aside (SPEC 15.3)."""
-    with app.store.transaction() as tx:
-        put_aside(tx, "dispatch", str(dispatch_id), reason, task_queries.clear_due(tx, dispatch_id))
+        task_queries.save(tx, [card.saved() for card in changed])
 
 
 # -- its pushes --------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def save(tx: Transaction, tasks: Sequence[Task]) -> None:
 
 
 def set_aside(app: App, dispatch_id: int, reason: str) -> None:
-    """Put a task that fails alone on the list of those set aside, so that it does not stop the rest (SPEC 15.3)."""
+    """Put a task or card that fails alone on the list of those set aside, so that the rest goes on (SPEC 15.3)."""
     with app.store.transaction() as tx:
         put_aside(tx, "dispatch", str(dispatch_id), reason, queries.clear_due(tx, dispatch_id))
 

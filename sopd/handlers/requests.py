@@ -99,7 +99,7 @@ def _take(app: App, claims: Mapping[int, int], ids: Sequence[int]) -> tuple[list
 def begin(app: App, request: Request) -> bool:
     """Note that the call is about to be made and hold the task as long as it may take; False if it is not ours now."""
     with app.store.transaction() as tx:
-        return queries.begin_attempt(tx, request.dispatch_id, request.claim, LEASE_MS)
+        return queries.begin_attempt(tx, request.dispatch_id, request.claim, SENDING, LEASE_MS)
 
 
 def answered(app: App, answers: Sequence[Answer]) -> None:

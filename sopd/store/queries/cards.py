@@ -1,12 +1,15 @@
-"""Statements about cards: dispatches that speak to a member instead of a customer (SPEC 6). For handlers only."""
+"""Statements about cards: dispatches that speak to a member instead of a customer (SPEC 6). For handlers only.
+
+What is the same for tasks is in `dispatches`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sopd.store.queries.dispatches import lease_among
 from sopd.store.queries.due import CARDS
-from sopd.store.queries.enrollments import columns_of
 from sopd.store.tables import Dispatch
 from sopd.store.transaction import Transaction
 
@@ -77,13 +80,7 @@ _CARD = ", ".join(_OF_MEMBER.get(name, f"d.{name}") for name in CardRow._fields)
 
 def lease(tx: Transaction, states: Sequence[str], *, limit: int, lease_ms: int) -> dict[int, int]:
     """Lease due cards in these states, the longest waiting first: the claim's number by id."""
-    named = ", ".join(f"'{state}'" for state in states)
-    return dict(
-        tx.claim(
-            Dispatch, f"state in ({named}) and act_at <= ? and {CARDS}", (tx.now,), order="act_at", limit=limit,
-            lease_ms=lease_ms, returning=("id", "attempts"),
-        )
-    )  # fmt: skip
+    return lease_among(tx, CARDS, states, limit, lease_ms)
 
 
 def lock(tx: Transaction, ids: Iterable[int]) -> list[CardRow]:
@@ -104,28 +101,6 @@ def _cards(tx: Transaction, ids: Iterable[int], locking: str) -> list[CardRow]:
 def read(tx: Transaction, ids: Iterable[int]) -> list[CardRow]:
     """These cards as they are, not locked, by id."""
     return _cards(tx, ids, "")
-
-
-def save(tx: Transaction, rows: Sequence[Saved]) -> None:
-    """Write what locked cards become."""
-    given = tx.table(columns_of(Saved), rows)
-    changes = ", ".join(f"{name} = n.{name}" for name in Saved._fields if name != "id")
-    tx.run(
-        f"update dispatch set {changes}, rev = dispatch.rev + 1 from {given.sql} n where dispatch.id = n.id",
-        given.params,
-    )
-
-
-def begin_attempt(tx: Transaction, dispatch_id: int, attempts: int, lease_ms: int) -> bool:
-    """Note that the call is about to be made, with a fresh lease, if the claim still holds; False if it does not."""
-    until = tx.now + lease_ms
-    return bool(
-        tx.run(
-            "update dispatch set attempted_at = ?, lease_until = ?, act_at = ? where id = ? and attempts = ?"
-            " and state = 'handing' and lease_until > ?",
-            (tx.now, until, until, dispatch_id, attempts, tx.now),
-        )
-    )
 
 
 def lock_members(tx: Transaction, userids: Iterable[str]) -> None:

@@ -103,10 +103,15 @@ def lease(tx: Transaction, loop: str, *, limit: int, lease_ms: int) -> dict[int,
 
     The number is `attempts`: whoever claims the row later has another, so an outcome that comes too late is known.
     """
-    states = ", ".join(f"'{state}'" for state in DISPATCH_LOOPS[loop])
+    return lease_among(tx, f"not {CARDS}", DISPATCH_LOOPS[loop], limit, lease_ms)
+
+
+def lease_among(tx: Transaction, those: str, states: Iterable[str], limit: int, lease_ms: int) -> dict[int, int]:
+    """As `lease`, among the dispatches for which the condition `those` holds."""
+    named = ", ".join(f"'{state}'" for state in states)
     return dict(
         tx.claim(
-            Dispatch, f"state in ({states}) and act_at <= ? and not {CARDS}", (tx.now,), order="act_at", limit=limit,
+            Dispatch, f"state in ({named}) and act_at <= ? and {those}", (tx.now,), order="act_at", limit=limit,
             lease_ms=lease_ms, returning=("id", "attempts"),
         )
     )  # fmt: skip
@@ -137,10 +142,11 @@ def lock_runs(tx: Transaction, dispatch_ids: Iterable[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
-def save(tx: Transaction, rows: Sequence[Saved]) -> None:
-    """Write what locked tasks become."""
-    given = tx.table(columns_of(Saved), rows)
-    changes = ", ".join(f"{name} = n.{name}" for name in Saved._fields if name != "id")
+def save(tx: Transaction, rows: Sequence[NamedTuple]) -> None:
+    """Write what locked tasks, or cards, become: `Saved` rows, all of one kind, at least one."""
+    columns = columns_of(type(rows[0]))
+    given = tx.table(columns, rows)
+    changes = ", ".join(f"{name} = n.{name}" for name in columns if name != "id")
     tx.run(
         f"update dispatch set {changes}, rev = dispatch.rev + 1 from {given.sql} n where dispatch.id = n.id",
         given.params,
@@ -172,14 +178,17 @@ def outstanding(tx: Transaction, member_ids: Iterable[int]) -> dict[tuple[int, s
     return {(row[0], row[1]): row[2] for row in rows}
 
 
-def begin_attempt(tx: Transaction, dispatch_id: int, attempts: int, lease_ms: int) -> bool:
-    """Note that the call is about to be made, with a fresh lease, if the claim still holds; False if it does not."""
+def begin_attempt(tx: Transaction, dispatch_id: int, attempts: int, state: str, lease_ms: int) -> bool:
+    """Note that the call is about to be made, with a fresh lease, if the claim still holds; False if it does not.
+
+    `state`: that of a task, or a card, for which a call is being made.
+    """
     until = tx.now + lease_ms
     return bool(
         tx.run(
             "update dispatch set attempted_at = ?, lease_until = ?, act_at = ? where id = ? and attempts = ?"
-            " and state = 'sending' and lease_until > ?",
-            (tx.now, until, until, dispatch_id, attempts, tx.now),
+            " and state = ? and lease_until > ?",
+            (tx.now, until, until, dispatch_id, attempts, state, tx.now),
         )
     )
 
