@@ -50,8 +50,11 @@ HELD_AGAIN_MS = 3_600_000
 may have ended before its step fired, and outside quiet hours, for these would tell it nothing."""
 
 
-def plan(app: App, *, limit: int = 2000) -> int:
-    """Plan due pushes, at most `limit`; returns how many were looked at. A poison row is set aside."""
+def plan(app: App, *, limit: int = 500) -> int:
+    """Plan due pushes, at most `limit`; returns how many were looked at. A poison row is set aside.
+
+    Planning thinks longest of all, and on SQLite callbacks that arrive meanwhile wait for its transaction to end.
+    """
     with app.store.reading() as tx:
         ids = queries.due_ids(tx, limit)
     done = in_halves(ids, partial(_plan, app), partial(_set_aside, app))
