@@ -31,7 +31,7 @@ from machines.events import DispatchEvent, PushEvent, StopPurpose, StopWanted
 from sopd.handlers import refusals
 from sopd.handlers.app import App
 from sopd.store import Transaction
-from sopd.store.batch import put_aside
+from sopd.store.queries import aside
 from sopd.store.queries import cards as card_queries
 from sopd.store.queries import dispatches as queries
 from sopd.store.queries import pushes as push_queries
@@ -171,7 +171,7 @@ def save(tx: Transaction, tasks: Sequence[Task]) -> None:
 def set_aside(app: App, dispatch_id: int, reason: str) -> None:
     """Put a task or card that fails alone on the list of those set aside, so that the rest goes on (SPEC 15.3)."""
     with app.store.transaction() as tx:
-        put_aside(tx, "dispatch", str(dispatch_id), reason, queries.clear_due(tx, dispatch_id))
+        aside.take_out(tx, "dispatch", dispatch_id, reason)
 
 
 def let_rest(app: App, states: Sequence[str], failures: Iterable[WeComFailure | None]) -> None:

@@ -28,9 +28,9 @@ from sopd.handlers.moves import Move
 from sopd.handlers.schedule import Schedule
 from sopd.handlers.walking import Walk, new_push, walk
 from sopd.store import Transaction
-from sopd.store.batch import in_halves, put_aside
+from sopd.store.batch import in_halves
+from sopd.store.queries import aside, initialising, sops
 from sopd.store.queries import enrollments as queries
-from sopd.store.queries import initialising, sops
 from sopd.store.queries.enrollments import OpenPush, Run
 
 Missed = Literal["skip", "catch_up"]
@@ -64,7 +64,7 @@ def _fire(app: App, ids: Sequence[int]) -> int:
 
 def _set_aside(app: App, run_id: int, reason: str) -> None:
     with app.store.transaction() as tx:
-        put_aside(tx, "enrollment", str(run_id), reason, queries.clear_due(tx, run_id))
+        aside.take_out(tx, "enrollment", run_id, reason)
 
 
 def fire(

@@ -38,7 +38,8 @@ from sopd.handlers.consequences import follow
 from sopd.handlers.contents import Content, of_step
 from sopd.handlers.happened import Consequences
 from sopd.store import Transaction
-from sopd.store.batch import in_halves, put_aside
+from sopd.store.batch import in_halves
+from sopd.store.queries import aside
 from sopd.store.queries import dispatches as task_queries
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import outbox as queries
@@ -137,7 +138,7 @@ def record(app: App, outcomes: Sequence[Outcome]) -> None:
 def _set_aside(app: App, outcome: Outcome, reason: str) -> None:
     outbox_id = outcome.greeting.outbox_id
     with app.store.transaction() as tx:
-        put_aside(tx, "outbox", str(outbox_id), reason, queries.clear_due(tx, outbox_id))
+        aside.take_out(tx, "outbox", outbox_id, reason)
 
 
 def _record(app: App, outcomes: Sequence[Outcome]) -> None:

@@ -18,8 +18,8 @@ from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.happened import Consequences
 from sopd.handlers.tags import Payload, Written
-from sopd.store.batch import in_halves, put_aside
-from sopd.store.queries import inbox, reading_jobs
+from sopd.store.batch import in_halves
+from sopd.store.queries import aside, inbox, reading_jobs
 from sopd.store.queries import outbox as queries
 from sopd.store.queries.outbox import Act, Finished
 from sopd.wecom.errors import WeComFailure
@@ -71,7 +71,7 @@ def record(app: App, outcomes: Sequence[Outcome]) -> None:
 def _set_aside(app: App, outcome: Outcome, reason: str) -> None:
     outbox_id = outcome.write.act.id
     with app.store.transaction() as tx:
-        put_aside(tx, "outbox", str(outbox_id), reason, queries.clear_due(tx, outbox_id))
+        aside.take_out(tx, "outbox", outbox_id, reason)
 
 
 def _record(app: App, outcomes: Sequence[Outcome]) -> None:

@@ -18,8 +18,8 @@ from machines.calendar import DAY_MS, MINUTE_MS, Instant, instant_of, local_date
 from sopd.handlers import refusals
 from sopd.handlers.app import App
 from sopd.store import Transaction
-from sopd.store.batch import in_halves, put_aside
-from sopd.store.queries import dispatches, jobs, reading_jobs
+from sopd.store.batch import in_halves
+from sopd.store.queries import aside, dispatches, jobs, reading_jobs
 from sopd.store.queries import outside_sends as queries
 from sopd.store.queries import planning as locks
 from sopd.store.queries.jobs import JobRow
@@ -156,7 +156,7 @@ def record(app: App, job: JobRow, seen: Sequence[Seen]) -> None:
 def _set_aside(app: App, seen: Seen, reason: str) -> None:
     msgid = seen.send.msgid
     with app.store.transaction() as tx:
-        put_aside(tx, "outside_send", msgid, reason, queries.clear_due(tx, msgid))
+        aside.take_out(tx, "outside_send", msgid, reason)
 
 
 def _record(app: App, seen: Sequence[Seen]) -> None:

@@ -35,8 +35,8 @@ from sopd.handlers.planning_facts import Candidate, check, load, quiet_until
 from sopd.handlers.planning_slots import Seated
 from sopd.handlers.pushes import Told
 from sopd.store import Transaction
-from sopd.store.batch import in_halves, put_aside
-from sopd.store.queries import claims, sops
+from sopd.store.batch import in_halves
+from sopd.store.queries import aside, claims, sops
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import owners as owner_queries
 from sopd.store.queries import planning as queries
@@ -63,7 +63,7 @@ def plan(app: App, *, limit: int = 500) -> int:
 
 def _set_aside(app: App, push_id: int, reason: str) -> None:
     with app.store.transaction() as tx:
-        put_aside(tx, "push", str(push_id), reason, push_queries.clear_plan(tx, push_id))
+        aside.take_out(tx, "push", push_id, reason)
 
 
 def _plan(app: App, ids: Sequence[int]) -> int:

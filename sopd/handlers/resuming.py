@@ -30,8 +30,8 @@ from sopd.handlers.entries import Wish
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
+from sopd.store.queries import aside, jobs, sops
 from sopd.store.queries import enrollments as run_queries
-from sopd.store.queries import jobs, sops
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries import resuming as queries
 from sopd.store.queries.enrollments import Run
@@ -186,7 +186,7 @@ def _set_aside(app: App, job: _Job, row_id: int, reason: str) -> None:
         if not jobs.remember(tx, job.row, asdict(following.memory)):
             return
         if job.phase == "pushes":
-            put_aside(tx, "push", str(row_id), reason, push_queries.clear_plan(tx, row_id))
+            aside.take_out(tx, "push", row_id, reason)
         elif job.phase == "runs":
             run_queries.clear_dues(tx, [row_id])
             put_aside(tx, "enrollment", str(row_id), reason)

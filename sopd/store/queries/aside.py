@@ -1,8 +1,18 @@
-"""Rows that were set aside, and putting them back among the due ones (SPEC 15.3)."""
+"""Rows that fail alone: taken out of the due work and listed, and put back among the due ones (SPEC 15.3)."""
 
 from __future__ import annotations
 
+from sopd.store.batch import put_aside
 from sopd.store.transaction import Transaction
+
+_OUT = {
+    "enrollment": ("due_at", "due_at = null, rev = rev + 1", "id"),
+    "push": ("plan_at", "plan_at = null", "id"),
+    "dispatch": ("act_at", "act_at = null, lease_until = null", "id"),
+    "outbox": ("act_at", "act_at = null, lease_until = null", "id"),
+    "outside_send": ("act_at", "act_at = null", "msgid"),
+}
+"""By kind, which is the table: the due column, what makes the row not due any more, and the key."""
 
 _BACK = {
     "enrollment": "update enrollment set due_at = ?, rev = rev + 1 where due_at is null and closed_at is null"
@@ -25,6 +35,14 @@ _BACK = {
     "dirty": "update dirty set act_at = ? where act_at is null and userid || '/' || external_userid in ({keys})",
 }
 """By kind: the row is due now again, unless its story has ended meanwhile. Callbacks have a replay of their own."""
+
+
+def take_out(tx: Transaction, kind: str, key: int | str, reason: str) -> None:
+    """Let a row be due no more, and list it as set aside with what its due column held."""
+    due, not_due, column = _OUT[kind]
+    held = tx.value(f"select {due} from {kind} where {column} = ?", (key,))
+    tx.run(f"update {kind} set {not_due} where {column} = ?", (key,))
+    put_aside(tx, kind, str(key), reason, held)
 
 
 def put_back(tx: Transaction) -> dict[str, int]:

@@ -205,13 +205,6 @@ def reissue(tx: Transaction, rows: Sequence[dict[str, object]]) -> dict[int, int
     return dict(tx.insert(Dispatch, rows, returning=("reissue_of", "id")))
 
 
-def clear_due(tx: Transaction, dispatch_id: int) -> int | None:
-    """Take a task out of the due work before it is set aside; returns what its due column held."""
-    held: int | None = tx.value("select act_at from dispatch where id = ?", (dispatch_id,))
-    tx.run("update dispatch set act_at = null, lease_until = null where id = ?", (dispatch_id,))
-    return held
-
-
 def of_pushes(tx: Transaction, push_ids: Iterable[int]) -> list[int]:
     """The tasks these pushes are in."""
     given = tx.ids(push_ids)
@@ -310,4 +303,3 @@ def settle_for_order(tx: Transaction, dispatch_ids: Iterable[int]) -> list[tuple
         " returning dispatch_id, enrollment_id, step_id",
         (tx.now, *given.params),
     )
-

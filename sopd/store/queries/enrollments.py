@@ -302,13 +302,6 @@ def clear_dues(tx: Transaction, ids: Iterable[int]) -> None:
     )
 
 
-def clear_due(tx: Transaction, enrollment_id: int) -> int | None:
-    """Take a row out of the due work before it is set aside; returns what its due column held."""
-    held = tx.value("select due_at from enrollment where id = ?", (enrollment_id,))
-    tx.run("update enrollment set due_at = null, rev = rev + 1 where id = ?", (enrollment_id,))
-    return held
-
-
 # -- entry -----------------------------------------------------------------------------------------------------------
 
 

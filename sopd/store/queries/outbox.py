@@ -167,10 +167,3 @@ def settle_unknown(tx: Transaction, push_ids: Iterable[int], reason: str) -> lis
         " and settled_at is null returning enrollment_id, step_id",
         (tx.now, reason, *given.params),
     )
-
-
-def clear_due(tx: Transaction, outbox_id: int) -> int | None:
-    """Take a row out of the due work before it is set aside; returns what its due column held."""
-    held: int | None = tx.value("select act_at from outbox where id = ?", (outbox_id,))
-    tx.run("update outbox set act_at = null, lease_until = null where id = ?", (outbox_id,))
-    return held

@@ -71,13 +71,6 @@ def save(tx: Transaction, rows: Sequence[tuple[str, int | None, str | None]]) ->
     )
 
 
-def clear_due(tx: Transaction, msgid: str) -> int | None:
-    """Take one out of the due work before it is set aside; returns what its due column held."""
-    held: int | None = tx.value("select act_at from outside_send where msgid = ?", (msgid,))
-    tx.run("update outside_send set act_at = null where msgid = ?", (msgid,))
-    return held
-
-
 def forget_before(tx: Transaction, at: int) -> None:
     """Drop those that no list shows any more."""
     tx.run("delete from outside_send where created_at < ?", (at,))

@@ -136,13 +136,6 @@ def become_reminders(tx: Transaction, push_ids: Iterable[int]) -> None:
     )
 
 
-def clear_plan(tx: Transaction, push_id: int) -> int | None:
-    """Take a row out of the due work before it is set aside; returns what its due column held."""
-    held = tx.value("select plan_at from push where id = ?", (push_id,))
-    tx.run("update push set plan_at = null where id = ?", (push_id,))
-    return held
-
-
 def mark_stopped(tx: Transaction, push_ids: Iterable[int]) -> None:
     """Their enrollments ended now while their tasks are out; the first end counts (D22)."""
     given = tx.ids(push_ids)
