@@ -82,19 +82,27 @@ def members(tx: Transaction, userids: Iterable[str]) -> dict[str, Colleague]:
     wanted = sorted(set(userids))
     found = _members(tx, wanted)
     if new := [{"userid": userid, "seen_at": tx.now} for userid in wanted if userid not in found]:
-        tx.insert(Member, new, returning=(), on_conflict="(userid) do nothing")
-        found = _members(tx, wanted)  # another transaction may have written some meanwhile
+        found |= _colleagues(tx.insert(Member, new, returning=_COLLEAGUE, on_conflict="(userid) do nothing"))
+    if len(found) < len(wanted):  # another transaction has written some meanwhile
+        found = _members(tx, wanted)
     return found
+
+
+_COLLEAGUE = ("userid", "id", "can_send", "in_scope")
 
 
 def _members(tx: Transaction, userids: Sequence[str]) -> dict[str, Colleague]:
     given = tx.table({"userid": "text"}, [(one,) for one in userids])
-    rows = tx.rows(
-        "select userid, id, case when can_send and in_scope then 1 else 0 end from member"
-        f" where userid in (select userid from {given.sql} g)",
-        given.params,
+    return _colleagues(
+        tx.rows(
+            f"select {', '.join(_COLLEAGUE)} from member where userid in (select userid from {given.sql} g)",
+            given.params,
+        )
     )
-    return {userid: Colleague(member_id, able == 1) for userid, member_id, able in rows}
+
+
+def _colleagues(rows: Iterable[tuple[Any, ...]]) -> dict[str, Colleague]:
+    return {userid: Colleague(member_id, bool(can_send and in_scope)) for userid, member_id, can_send, in_scope in rows}
 
 
 def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
