@@ -75,9 +75,8 @@ normal_end: {{add_tags: [{COLD}]}}
 LATER = f"""
 sop: later
 title: 半小时后
-members: [alice, bob]
 kind: nurture
-entry: {{when: {{all: [{{added: {{older_than: 30m}}}}, {{not: {{tag: [{COLD}]}}}}]}}}}
+entry: {{when: {{all: [{{added: {{older_than: 30m}}}}, {{not: {{tag: [{COLD}]}}}}, {{not: {{source: [old]}}}}]}}}}
 steps:
   - {{id: news, day: 0, at: "10:10", by: mass_send, text: 新品}}
 early_end: {{when: {{tag: [{BOUGHT}]}}, add_tags: [{DONE}], set: {{bought: true}}, flow_to: again}}

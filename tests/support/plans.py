@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,11 +56,24 @@ class Heard(NamedTuple):
 @contextmanager
 def overhearing(heard: dict[str, Heard]) -> Iterator[None]:
     """Note every statement that the engine makes in this process inside the block, but not a test's own."""
+
+    def note(by: str, sql: str, params: Sequence[Any]) -> None:
+        if sql not in heard:
+            heard[sql] = Heard(tuple(params), by)
+
+    with listening(note):
+        yield
+
+
+@contextmanager
+def listening(hear: Callable[[str, str, Sequence[Any]], object]) -> Iterator[None]:
+    """Call `hear(by, sql, params)` before every such statement; on whatever thread makes it."""
     execute = Transaction._execute
 
     def noting(tx: Transaction, sql: str, params: Any, read: Any) -> Any:
-        if sql not in heard and (by := _asker()) is not None:
-            heard[sql] = Heard(tuple(params), by)
+        by = _asker()
+        if by is not None:
+            hear(by, sql, params)
         return execute(tx, sql, params, read)
 
     Transaction._execute = noting  # type: ignore[method-assign]
@@ -71,8 +84,9 @@ def overhearing(heard: dict[str, Heard]) -> Iterator[None]:
 
 
 def _asker() -> str | None:
+    """Who speaks: the first function outside the transaction itself, which asks for nothing but the time."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename == TRANSACTION:
+    while frame.f_back is not None and frame.f_code.co_filename == TRANSACTION and frame.f_code.co_name != "now":
         frame = frame.f_back
     path = Path(frame.f_code.co_filename)
     return None if "tests" in path.parts else f"{path.stem}.{frame.f_code.co_name}"

@@ -54,7 +54,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "forgotten": {"hash": "'h' || n", "at": f"{PAST}"},
     "relation": {
         "id": "n", "member_id": _MEMBER, "customer_id": "n", "began_at": f"{PAST}", "learned_at": f"{PAST}",
-        "state": "case when n % 5 = 0 then 'lost' else 'active' end",
+        "state": "case when n % 5 = 0 then 'lost' else 'active' end", "channel": "'old'",
     },
     "relation_tag": {"relation_id": "n", "tag_id": "'old-' || (n % 50)", "since": f"{PAST}"},
     "audience_member": {"audience_id": "1 + n % 3", "customer_id": "n"},
