@@ -14,14 +14,14 @@ from sopd.handlers import customers
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.store import Transaction
-from sopd.store.queries import audit, people, reading_jobs
+from sopd.store.queries import audit, members, people, reading_jobs
 
 A_BATCH = 500
 
 
 def count(tx: Transaction, userid: str) -> int:
     """How many of a member's customers are held. Raises NotFound for a member nobody knows, Refused if none is."""
-    if not people.is_member(tx, userid):
+    if not members.is_member(tx, userid):
         raise NotFound(f"there is no member {userid}", "`sopd member list` shows them")
     held = people.count_missing(tx, userid, reading_jobs.reading_since(tx))
     if not held:

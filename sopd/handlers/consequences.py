@@ -24,7 +24,7 @@ def follow(tx: Transaction, app: App, happened: Consequences, catalogue: Catalog
     """Do all that follows from what happened. `catalogue`: if this transaction has read it already."""
     while happened:
         news = touches.of(tx, happened)
-        following = reactions.react(tx, app, news) if news else NOTHING
+        following = reactions.react(tx, app, news, happened.seen) if news else NOTHING
         if happened.flows:
             following += flows.flow(tx, app, happened.flows)
         if news or happened.left:

@@ -22,6 +22,7 @@ from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
 from sopd.store.queries import audit, inbox, people
 from sopd.store.queries import enrollments as run_queries
+from sopd.store.queries import members as member_queries
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.owners import Leaving
 from sopd.store.queries.people import Known, Named, NewRelation
@@ -71,7 +72,7 @@ def lost(tx: Transaction, app: App, losses: Sequence[Loss]) -> Consequences:
 
 
 def _bury_unknown(tx: Transaction, losses: Sequence[Loss]) -> None:
-    members = people.member_ids(tx, {one.userid for one in losses})
+    members = member_queries.member_ids(tx, {one.userid for one in losses})
     customers = people.customers(tx, [Named(one) for one in sorted({loss.external_userid for loss in losses})]).ids
     people.insert(
         tx,

@@ -102,16 +102,16 @@ def end(
 ) -> Consequences:
     """Close these runs by the word of a person, of WeCom or of an operator; see `end_each`."""
     ending = Ending(event, BY_WORD, by)
-    return end_each(tx, app, dict.fromkeys(ids, ending))
+    runs = queries.lock(tx, sorted(set(ids)))
+    return end_each(tx, app, runs, dict.fromkeys([run.id for run in runs], ending))
 
 
-def end_each(tx: Transaction, app: App, endings: Mapping[int, Ending]) -> Consequences:
-    """Close runs, each by its own end event; those that are closed already stay as they are.
+def end_each(tx: Transaction, app: App, runs: Sequence[Run], endings: Mapping[int, Ending]) -> Consequences:
+    """Close locked runs, each by its own end event.
 
     What nobody was asked to send is cancelled with the end's reason. Tasks that are out are stopped, but not after
     `Lost` and `Merged`: those pushes end by WeCom's result (D22).
     """
-    runs = queries.lock(tx, sorted(endings))
     if not runs:
         return NOTHING
     programs = app.programs.all(tx, [run.version_id for run in runs])

@@ -6,7 +6,6 @@ rule is judged by level; of events only the one at hand counts. Early-end condit
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from machines.facts import Dependencies
@@ -41,14 +40,14 @@ def enter(
 def _wishes(catalogue: Catalogue, happened: Mapping[int, Sequence[Touch]]) -> Iterator[Wish]:
     known: dict[Hashable, list[int]] = {}  # much of a page is alike
     for customer_id, touches in happened.items():
-        meeting: defaultdict[int, list[Touch]] = defaultdict(list)
+        meeting: dict[int, list[Touch]] = {}
         for one in touches:
-            like = one.topics if one.only is None else one.only
+            like = one.touched.topics if one.only is None else one.only
             gates = known.get(like)
             if gates is None:
                 gates = known[like] = _gates(catalogue, one)
             for sop_id in gates:
-                meeting[sop_id].append(one)
+                meeting.setdefault(sop_id, []).append(one)
         for sop_id, news in meeting.items():
             yield _wish(catalogue.live[sop_id], customer_id, news)
 

@@ -115,8 +115,7 @@ def write(
     groups = _alike(entering, _greeted(tx, entering, begun), _signals_before(tx, entering))
     every = [_lead(alike, greeting, after, tx.now) for (greeting, after, *_), alike in groups.items()]
     made = queries.enter(tx, [([one.owner.relation_id for one in led.entrants], _row(led)) for led in every])
-    let_in = [_LetIn(led, [(made[one.place], one) for one in led.entrants if one.place in made]) for led in every]
-    let_in = [some for some in let_in if some.runs]
+    let_in = [some for led in every if (some := _LetIn(led, _inside(led, made))).runs]
     _write_pushes(tx, app, [one for one in let_in if one.led.taken.fired is not None or one.led.taken.passed], begun)
     queries.tell(tx, [(some.ids, _line(some.led)) for some in let_in])
     flips.arm(tx, [armed for some in let_in for run in some.runs if (armed := _armed(*run)) is not None])
@@ -124,6 +123,12 @@ def write(
         tx.count(f"sop/{some.led.first.sop.sop_id}/entered/{some.led.first.cause}", len(some.runs))
     tx.after_commit(lambda: app.ring("fire"))
     return made
+
+
+def _inside(led: _Led, made: Mapping[Place, int]) -> list[tuple[int, Entrant]]:
+    sop_id = led.first.sop.sop_id
+    found = [(made.get((sop_id, one.subject_id)), one) for one in led.entrants]
+    return [(run_id, one) for run_id, one in found if run_id is not None]
 
 
 def news(asked: Collection[str], entered: Sequence[Entrant], made: Mapping[Place, int]) -> tuple[News, ...]:

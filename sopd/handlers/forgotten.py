@@ -28,7 +28,7 @@ def hash_of(external_userid: str) -> str:
 
 
 def unwanted(tx: Transaction, sightings: Sequence[Sighting]) -> set[Pair]:
-    """The pairs among these that are not to be taken over. One statement, two more if somebody was forgotten."""
+    """The pairs among these that are not to be taken over. One statement, up to two more if anybody was forgotten."""
     known = _unknown_again(tx, [(one.userid, one.external_userid) for one in sightings])
     return {one.pair for one in sightings if one.pair in known and _is_old(one, known[one.pair])} if known else set()
 
@@ -40,6 +40,8 @@ def losses(tx: Transaction, pairs: Sequence[Pair]) -> set[Pair]:
 
 def _unknown_again(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, Instant]:
     """Those of whom we know nothing, because the customer was forgotten, and when."""
+    if not queries.any_marks(tx):
+        return {}
     hashes = {external_userid: hash_of(external_userid) for _, external_userid in pairs}
     marks = queries.marks(tx, hashes.values())
     if not marks:

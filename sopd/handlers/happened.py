@@ -5,12 +5,14 @@ They decide nothing and know no rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from machines.facts import Dependencies, EventFact
 
 if TYPE_CHECKING:
+    from sopd.handlers.owners import Owner
     from sopd.handlers.tags import TagChange
 
 
@@ -95,6 +97,7 @@ class Consequences:
     settled: enrollments of which a push has just settled, so that a waiting step or the normal end may go on.
     tag_changes: tags that hold now and did not before, or the other way round, on some relations.
     news: everything else that rules may look at. flows: ended runs that go on elsewhere. left: runs that have ended.
+    seen: relations that stand like this after what happened, if whoever tells it has just seen them; nothing by itself.
     """
 
     settled: frozenset[int] = frozenset()
@@ -102,11 +105,12 @@ class Consequences:
     news: tuple[News, ...] = ()
     flows: tuple[Flow, ...] = ()
     left: tuple[Left, ...] = ()
+    seen: Mapping[int, Owner] = field(default_factory=dict, compare=False)
 
     def __add__(self, other: Consequences) -> Consequences:
         return Consequences(
             self.settled | other.settled, self.tag_changes + other.tag_changes, self.news + other.news,
-            self.flows + other.flows, self.left + other.left,
+            self.flows + other.flows, self.left + other.left, {**self.seen, **other.seen},
         )
 
     def __bool__(self) -> bool:

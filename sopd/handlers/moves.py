@@ -125,7 +125,9 @@ def _follow_up(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences
 
 
 def _effects(ended: Sequence[_Ended], kind: type[E]) -> list[tuple[_Ended, E]]:
-    return [(one, effect) for one in ended for effect in one.move.effects if isinstance(effect, kind)]
+    acting = {id(one.move): one.move for one in ended}.values()
+    meant = {id(move): [effect for effect in move.effects if isinstance(effect, kind)] for move in acting}
+    return [(one, effect) for one in ended for effect in meant[id(one.move)]] if any(meant.values()) else []
 
 
 def _cause(move: Move, run: Run) -> Cause:

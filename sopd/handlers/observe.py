@@ -20,12 +20,15 @@ from sopd.handlers.contact_news import Contact
 from sopd.handlers.enrollments import Begun
 from sopd.handlers.entries import INHERITED_ADD_WAY
 from sopd.handlers.observe_verdicts import Sighting, Verdict, began_at, judge
+from sopd.handlers.owners import Owner
 from sopd.handlers.tags import TagChange
 from sopd.store import Transaction
 from sopd.store.queries import inbox, people
+from sopd.store.queries import members as member_queries
 from sopd.store.queries import owners as owner_queries
 from sopd.store.queries.inbox import Mark
-from sopd.store.queries.people import Colleague, Known, Named, NewRelation, Pair
+from sopd.store.queries.members import Colleague
+from sopd.store.queries.people import Known, Named, NewRelation, Pair
 from sopd.store.queries.tags import Held
 
 BEGINS: tuple[Verdict, ...] = ("begun", "begun_anew")
@@ -69,7 +72,8 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         catalogue = app.programs.catalogue(tx, holding=True) if begun else None
         happened += enrollments.admit(tx, app, begun, catalogue)
         news = contact_news.began([_contact(page, pair) for pair in page.of(*BEGINS, "back")], taken.held)
-        follow(tx, app, happened + Consequences(tag_changes=tuple(taken.changes), news=news), catalogue)
+        happened += Consequences(tag_changes=tuple(taken.changes), news=news, seen=_seen(page, taken))
+        follow(tx, app, happened, catalogue)
         # Last: others mark re-reads while they hold what has been locked above.
         _finish(tx, app, page, taken.pending)
         _ask_who_handed_over(tx, app, begun)
@@ -85,7 +89,7 @@ def _without_forgotten(tx: Transaction, sightings: Sequence[Sighting]) -> Sequen
 
 
 def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:
-    members = people.members(tx, {userid for userid, _ in seen})
+    members = member_queries.members(tx, {userid for userid, _ in seen})
     named: dict[str, Named] = {}
     for (_, external_userid), one in seen.items():
         profile = one.profile
@@ -96,7 +100,10 @@ def _page(tx: Transaction, seen: dict[Pair, Sighting]) -> Page:
         else:
             named.setdefault(external_userid, Named(external_userid))
     found = people.customers(tx, list(named.values()))
-    known = people.lock_known_of(tx, [pair for pair in seen if pair[1] not in found.new])
+    ids = found.ids
+    known = people.lock_between(
+        tx, {(members[pair[0]].id, ids[pair[1]]): pair for pair in seen if pair[1] not in found.new}
+    )
     verdicts: dict[Verdict, list[Pair]] = {}
     for pair, one in seen.items():
         verdicts.setdefault(judge(known.get(pair), one), []).append(pair)
@@ -190,6 +197,19 @@ def _take_tags(tx: Transaction, page: Page) -> Taken:
     pending = {shown[row.relation_id] for row in after.values() if row.wanted is not None}
     changes = [change for change in changes if change.relation_id not in beginning] if beginning else changes
     return Taken(changes, tags.holding(after.values()), pending)
+
+
+def _seen(page: Page, taken: Taken) -> dict[int, Owner]:
+    """The active relations whose tags have changed, as they stand now."""
+    changed = {change.relation_id for change in taken.changes}
+    return {
+        row.id: Owner(
+            row.id, row.customer_id, row.member_id, row.userid, page.members[row.userid].able, "active", row.channel,
+            row.add_way, row.began_at, None, row.learned_at, taken.held.get(row.id, tags.NONE),
+        )
+        for row in page.known.values()
+        if row.id in changed
+    }  # fmt: skip
 
 
 def _tag_ids(one: Sighting) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from machines.backoff import next_attempt
 from machines.calendar import HOUR_MS, MINUTE_MS, SECOND_MS, Instant, day_after, instant_of, local_date
 from sopd.handlers.app import App
 from sopd.store.queries import jobs, people, reading_jobs
+from sopd.store.queries import members as member_queries
 from sopd.store.queries.jobs import JobRow
 from sopd.store.queries.people import Known
 from sopd.wecom.errors import WeComFailure
@@ -70,7 +71,7 @@ def begin(app: App, job: JobRow, total: int) -> None:
 def next_members(app: App, job: JobRow, progress: Progress, limit: int) -> list[str]:
     """Members whose customers this job has yet to read."""
     with app.store.reading() as tx:
-        return people.unread_members(tx, job.started_at, sorted(progress.left_out), limit)
+        return member_queries.unread_members(tx, job.started_at, sorted(progress.left_out), limit)
 
 
 def go_on(app: App, job: JobRow, progress: Progress, rows: int, not_before: Instant | None) -> None:

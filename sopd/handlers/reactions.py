@@ -22,11 +22,12 @@ from sopd.handlers.app import App
 from sopd.handlers.enrollments import Ending
 from sopd.handlers.facts import OfRuns
 from sopd.handlers.happened import NOTHING, Cause, Consequences
+from sopd.handlers.owners import Owner
 from sopd.handlers.touches import Touch
 from sopd.store import Transaction
 from sopd.store.queries import entries as queries
 from sopd.store.queries import flips
-from sopd.store.queries.entries import JudgedRun
+from sopd.store.queries.enrollments import Run
 from sopd.store.queries.flips import Armed
 
 Literals = frozenset[Literal]
@@ -38,7 +39,7 @@ class Judged(NamedTuple):
     """An open run that news may end, with those news; and with its exact facts, where its rule looks at more than plain
     ones."""
 
-    run: JudgedRun
+    run: Run
     program: Program
     news: Sequence[Touch]
     about: Facts | None
@@ -47,32 +48,36 @@ class Judged(NamedTuple):
     ends: bool
 
 
-def react(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> Consequences:
+def react(
+    tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]], seen: Mapping[int, Owner]
+) -> Consequences:
     """End the runs whose early-end rule holds now; returns what their ends make necessary.
 
-    `happened` is what was written already, by customer.
+    `happened` is what was written already, by customer; `seen`: relations as they stand since.
     """
-    judged = judge(tx, app, happened)
+    judged = judge(tx, app, happened, seen)
     if not judged:
         return NOTHING
     ending = [one for one in judged if one.ends]
     keep(tx, [one for one in judged if not one.ends])
     names = touches.tag_names(tx, [touch for one in ending for touch in one.news])
-    return enrollments.end_each(tx, app, _endings(ending, names)) if ending else NOTHING
+    return enrollments.end_each(tx, app, [one.run for one in ending], _endings(ending, names)) if ending else NOTHING
 
 
-def judge(tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]]) -> list[Judged]:
+def judge(
+    tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]], seen: Mapping[int, Owner]
+) -> list[Judged]:
     """Every open run whose early-end rule mentions what happened; nothing is written."""
     versions = _versions(tx, happened)
     programs = app.programs.all(tx, versions)
     topics, is_about_one = _heard(happened)
     listening = [one for one in versions if is_about_one or not programs[one].end_topics.isdisjoint(topics)]
-    runs = queries.judged_runs(tx, happened, listening) if listening else []
+    runs = queries.lock_judged(tx, happened, listening) if listening else []
     news = {run.id: _concerning(run, programs[run.version_id], happened[run.customer_id]) for run in runs}
     runs = [run for run in runs if news[run.id]]
     if not runs:
         return []
-    loaded = facts.load_runs(tx, runs, programs, _needs(programs, runs))
+    loaded = facts.load_runs(tx, runs, programs, _needs(programs, runs), seen)
     like: Said = {}
     return [_judged(run, programs[run.version_id], news[run.id], loaded, like) for run in runs]
 
@@ -99,7 +104,7 @@ def keep(tx: Transaction, judged: Iterable[Judged]) -> None:
     flips.arm(tx, [armed(one.program, one.run, one.about) for one in timed if one.about is not None])
 
 
-def armed(program: Program, run: JudgedRun, about: Facts) -> Armed:
+def armed(program: Program, run: Run, about: Facts) -> Armed:
     """The next flip of a run's early-end rule, which has time atoms."""
     rule = program.early_end_rule
     at = None if rule is None else flips_at(rule, about, about.now)
@@ -115,7 +120,7 @@ def _versions(tx: Transaction, customer_ids: Collection[int]) -> set[int]:
     return tx.let_in | set(queries.open_versions(tx, known) if known else ())
 
 
-def _needs(programs: Mapping[int, Program], runs: Iterable[JudgedRun]) -> set[Dependencies]:
+def _needs(programs: Mapping[int, Program], runs: Iterable[Run]) -> set[Dependencies]:
     return {programs[version_id].end_needs for version_id in {run.version_id for run in runs}}
 
 
@@ -127,11 +132,11 @@ def _heard(happened: Mapping[int, Sequence[Touch]]) -> tuple[set[tuple[str, str]
     return topics, any(one.only is not None for one in every)
 
 
-def _concerning(run: JudgedRun, program: Program, happened: Iterable[Touch]) -> list[Touch]:
+def _concerning(run: Run, program: Program, happened: Iterable[Touch]) -> list[Touch]:
     return [one for one in happened if _concerns(run, program, one)] if program.end_topics else []
 
 
-def _concerns(run: JudgedRun, program: Program, one: Touch) -> bool:
+def _concerns(run: Run, program: Program, one: Touch) -> bool:
     if one.only is not None:
         return one.only.purpose == flips.END and one.only.ref_id == run.id
     elsewhere = one.relation_id not in (None, run.relation_id) and program.kind == "new_customer"
@@ -139,7 +144,7 @@ def _concerns(run: JudgedRun, program: Program, one: Touch) -> bool:
 
 
 def _judged(
-    run: JudgedRun, program: Program, news: Sequence[Touch], loaded: OfRuns, like: Said
+    run: Run, program: Program, news: Sequence[Touch], loaded: OfRuns, like: Said
 ) -> Judged:
     """`like` remembers what was said of others: of plain facts only a few differ."""
     needs = program.end_needs
@@ -155,7 +160,7 @@ def _judged(
     return Judged(run, program, news, about, inherited, *said)
 
 
-def _anew(program: Program, run: JudgedRun, one: Touch) -> Literals:
+def _anew(program: Program, run: Run, one: Touch) -> Literals:
     """The literals that this makes occur anew; the event that created the run is none."""
     rule = program.early_end_rule
     counts = one.event is not None and (one.signal_id is None or one.signal_id > run.after_signal)

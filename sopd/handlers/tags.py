@@ -106,7 +106,7 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
         return []
     tx.after_commit(partial(app.ring, "outbox"))
     before = held(tx, fresh)
-    after = dict(before)
+    after: dict[tuple[int, str], Held] = {}
     for relation_id in fresh:
         for tag_id, is_added in payloads[relation_id].tags():
             known = before.get((relation_id, tag_id))
@@ -185,11 +185,11 @@ def held(tx: Transaction, relation_ids: Iterable[int]) -> dict[tuple[int, str], 
 
 def holding(rows: Iterable[Held]) -> dict[int, frozenset[str]]:
     """The tags that hold, by relation; one without any is left out."""
-    found: defaultdict[int, set[str]] = defaultdict(set)
+    found: defaultdict[int, list[str]] = defaultdict(list)
     for row in rows:
         if row.holds:
-            found[row.relation_id].add(row.tag_id)
-    return {relation_id: frozenset(some) for relation_id, some in found.items()}
+            found[row.relation_id].append(row.tag_id)
+    return {relation_id: _several(tuple(some)) for relation_id, some in found.items()}
 
 
 def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterable[int] = ()) -> list[TagChange]:
@@ -207,8 +207,8 @@ def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterabl
     for row in differing:
         known, holds = before.get((row.relation_id, row.tag_id)), row.holds
         if holds != (known is not None and known.holds):
-            into = added if holds else removed
-            into[row.relation_id] = into.get(row.relation_id, NONE) | _alone(row.tag_id)
+            into, alone = added if holds else removed, _alone(row.tag_id)
+            into[row.relation_id] = into[row.relation_id] | alone if row.relation_id in into else alone
     return [
         TagChange(relation_id, added.get(relation_id, NONE), removed.get(relation_id, NONE))
         for relation_id in sorted({*added, *removed})
@@ -218,6 +218,12 @@ def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterabl
 @lru_cache(maxsize=4096)
 def _alone(tag_id: str) -> frozenset[str]:
     return frozenset((tag_id,))
+
+
+@lru_cache(maxsize=4096)
+def _several(tag_ids: tuple[str, ...]) -> frozenset[str]:
+    """Kept, because a page of people have few sets of tags among them."""
+    return frozenset(tag_ids)
 
 
 # -- inside ----------------------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ class Touch(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _about(tag_ids: frozenset[str]) -> Dependencies:
-    return Dependencies(tags=tag_ids)
+def _about(added: frozenset[str], removed: frozenset[str]) -> Dependencies:
+    return Dependencies(tags=added | removed)
 
 
 def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
@@ -73,8 +73,8 @@ def _of_tags(tx: Transaction, changes: Sequence[TagChange]) -> list[Touch]:
     customers = queries.customers_of(tx, [one.relation_id for one in net]) if net else {}
     return [
         Touch(
-            customers[one.relation_id], one.relation_id, _about(one.added | one.removed), one.cause,
-            added=one.added, removed=one.removed,
+            customers[one.relation_id], one.relation_id, _about(one.added, one.removed), one.cause, "", one.added,
+            one.removed,
         )
         for one in net
     ]  # fmt: skip

@@ -57,6 +57,9 @@ class Dialect(Protocol):
     def keyed(self, table: str, key: Sequence[str], given: str) -> str:
         """The condition that a row of `table` has one of the keys (of several columns) in the table `given`."""
 
+    def listed(self, ids: list[int]) -> Given:
+        """As `given`, for one column `id` of numbers: by far the most frequent."""
+
     def folded(self, ids: Sequence[int]) -> str:
         """Ids as one text. As `s.ids` in a table, `unfolded` gives them back: its `i.value`, one a row."""
 
@@ -82,7 +85,8 @@ def apart(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> tuple[di
     same: dict[str, Any] = {}
     other: Columns = {}
     for name, values in zip(columns, zip(*rows, strict=True), strict=True):
-        if len(values) > 1 and values.count(values[0]) == len(values):
+        first = values[0]
+        if len(values) > 1 and first == values[-1] and values.count(first) == len(values):
             same[name] = values[0]
         else:
             other[name] = values

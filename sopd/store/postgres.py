@@ -77,8 +77,11 @@ class Postgres:
         named = ", ".join(key)
         return f"({named}) in (select {named} from {given} g)"
 
+    def listed(self, ids: list[int]) -> Given:
+        return Given("(select g.* from unnest(?::bigint[]) as g(id))", (self.folded(ids),))
+
     def folded(self, ids: Sequence[int]) -> str:
-        return _integers(ids)
+        return f"{{{repr(list(ids))[1:-1]}}}"
 
     def set_reading(self, connection: psycopg.Connection, on: bool) -> None:
         """BEGIN has said it."""

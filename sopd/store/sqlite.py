@@ -101,8 +101,11 @@ class Sqlite:
         same = " and ".join(f"t.{name} = g.{name}" for name in key)
         return f"rowid in (select (select t.rowid from {table} t where {same}) from {given} g)"
 
+    def listed(self, ids: list[int]) -> Given:
+        return Given("(select value as id from json_each(?))", (repr(ids),))
+
     def folded(self, ids: Sequence[int]) -> str:
-        return json.dumps(ids)
+        return repr(list(ids))
 
     def set_reading(self, connection: sqlite3.Connection, on: bool) -> None:
         connection.execute(f"pragma query_only = {int(on)}")

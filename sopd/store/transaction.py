@@ -40,6 +40,8 @@ class Transaction:
         self._counts: Counter[str] = Counter()
         self.held: set[int] = set()  # customers this transaction has locked; kept by `queries.locks` alone
         self.new: set[int] = set()  # customers it has made, so all that hangs on them too; `queries.people` alone
+        self.raised: set[int] = set()  # relations whose generation it has raised; `queries.tags` alone
+        self.customer_of: dict[int, int] = {}  # by relation, which never changes it; kept by queries that read both
         self.let_in: set[int] = set()  # versions into which it has let somebody; `queries.enrollments` alone
         self.afterwards: list[Callable[[], object]] = []
 
@@ -149,7 +151,7 @@ class Transaction:
 
     def ids(self, ids: Iterable[int]) -> Given:
         """Ids as a table with the one column `id`: `... where id in (select id from {g.sql} g)`."""
-        return self.dialect.given({"id": "bigint"}, [(each,) for each in ids])
+        return self.dialect.listed(list(ids))
 
     def those(self, table: str, key: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Given:
         """The condition that a row of `table` has one of these keys of several columns, for the end of a statement.

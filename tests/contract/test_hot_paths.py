@@ -36,11 +36,12 @@ Copy = Callable[[], str]
 
 LOOPS_MAY: Mapping[str, str] = {
     "figures._backlog": "counts up to 10,000 rows and no further",
+    "forgetting.any_marks": "one row: whether anybody ever was forgotten",
     "initialising.count": "once a start of a SOP: everybody will be looked at, page by page",
     "links.userids": "once a day: which members' contacts were never read",
+    "members.set_sight": "once a day: every member is held against WeCom's list",
+    "members.unread_members": "once a day: members, until a page of them has not been read",
     "outside_sends.members_with_runs": "from one member to the next, however many runs they have",
-    "people.set_sight": "once a day: every member is held against WeCom's list",
-    "people.unread_members": "once a day: members, until a page of them has not been read",
     "resuming.park_all": "once a resume: everybody inside is laid aside",
     "sops.inside": "once a pause, resume or stop: how many are inside",
     "sops.pushes_in_tasks": "once a pause or stop: all tasks of the SOP are called off",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -42,6 +43,11 @@ class Run(NamedTuple):
     anchor_moves_ms: int = 0
     counts_from: int | None = None
     waits_reply: bool = False
+
+    @property
+    def literals(self) -> frozenset[str]:
+        """The inherited literals (D4)."""
+        return frozenset(json.loads(self.inherited)) if self.inherited else frozenset()
 
 
 class OpenPush(NamedTuple):
@@ -134,7 +140,7 @@ def due_ids(tx: Transaction, limit: int) -> list[int]:
 def lock_due(tx: Transaction, ids: Iterable[int]) -> list[Run]:
     """Those of `ids` that are due still and that nobody else works on, locked with their customers."""
     given = tx.ids(locks.free_runs(tx, list(ids)))
-    return _runs(tx, f"id in (select id from {given.sql} g) and due_at <= ?", (*given.params, tx.now), tx.skip_locked)
+    return runs(tx, f"id in (select id from {given.sql} g) and due_at <= ?", (*given.params, tx.now), tx.skip_locked)
 
 
 def lock(tx: Transaction, ids: Iterable[int]) -> list[Run]:
@@ -143,13 +149,13 @@ def lock(tx: Transaction, ids: Iterable[int]) -> list[Run]:
     locks.of_runs(tx, ids)
     given = tx.ids(ids)
     where = f"id in (select id from {given.sql} g) and closed_at is null"
-    return _runs(tx, where, given.params, tx.for_update("enrollment"))
+    return runs(tx, where, given.params, tx.for_update("enrollment"))
 
 
 def lock_parked(tx: Transaction, sop_id: int, limit: int) -> list[Run]:
     """Some of the SOP's enrollments that fell due while it was paused, locked."""
     where = "id in (select id from enrollment where sop_id = ? and parked_at is not null order by id limit ?)"
-    return _runs(tx, f"{where} and parked_at is not null", (sop_id, limit), tx.for_update("enrollment"))
+    return runs(tx, f"{where} and parked_at is not null", (sop_id, limit), tx.for_update("enrollment"))
 
 
 def open_ids_of_sop(tx: Transaction, sop_id: int, limit: int) -> list[int]:
@@ -167,8 +173,11 @@ def existing(tx: Transaction, ids: Iterable[int]) -> set[int]:
                                       given.params)}  # fmt: skip
 
 
-def _runs(tx: Transaction, where: str, params: Sequence[object], locking: str) -> list[Run]:
-    return [Run(*row) for row in tx.rows(f"select {_RUN} from enrollment where {where} order by id{locking}", params)]
+def runs(tx: Transaction, where: str, params: Sequence[object], locking: str = "") -> list[Run]:
+    """The enrollments of whom this is true, by id; for the queries that lead to runs."""
+    found = list(map(Run._make, tx.rows(f"select {_RUN} from enrollment where {where} order by id{locking}", params)))
+    tx.customer_of.update([(run.relation_id, run.customer_id) for run in found])
+    return found
 
 
 def open_pushes(tx: Transaction, ids: Iterable[int]) -> list[OpenPush]:

@@ -6,28 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sopd.store.queries.enrollments import Run, runs
 from sopd.store.transaction import Transaction
-
-
-class JudgedRun(NamedTuple):
-    """An open enrollment as a judgement of its early end needs it; `inherited` is a JSON list of literals (D4)."""
-
-    id: int
-    sop_id: int
-    version_id: int
-    customer_id: int
-    relation_id: int
-    entered_at: int
-    after_signal: int
-    inherited: str | None
-
-    @property
-    def literals(self) -> frozenset[str]:
-        """The inherited literals."""
-        return frozenset(json.loads(self.inherited)) if self.inherited else frozenset()
-
-
-_JUDGED = ", ".join(JudgedRun._fields)
 
 
 def open_versions(tx: Transaction, customer_ids: Iterable[int]) -> list[int]:
@@ -41,23 +21,22 @@ def open_versions(tx: Transaction, customer_ids: Iterable[int]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def judged_runs(tx: Transaction, customer_ids: Iterable[int], version_ids: Iterable[int]) -> list[JudgedRun]:
-    """The open enrollments of these customers in these versions, by id."""
+def lock_judged(tx: Transaction, customer_ids: Iterable[int], version_ids: Iterable[int]) -> list[Run]:
+    """The open enrollments of these customers, whom the caller holds, in these versions; locked, by id."""
     given, versions = tx.ids(sorted(customer_ids)), tx.ids(sorted(version_ids))
-    rows = tx.rows(
-        f"select {_JUDGED} from enrollment where closed_at is null and customer_id in (select id from {given.sql} g)"
-        f" and +version_id in (select id from {versions.sql} v) order by id",
+    return runs(
+        tx,
+        f"closed_at is null and customer_id in (select id from {given.sql} g)"
+        f" and +version_id in (select id from {versions.sql} v)",
         (*given.params, *versions.params),
+        tx.for_update("enrollment"),
     )
-    return [JudgedRun(*row) for row in rows]
 
 
-def runs_by_id(tx: Transaction, ids: Iterable[int]) -> list[JudgedRun]:
+def runs_by_id(tx: Transaction, ids: Iterable[int]) -> list[Run]:
     """These enrollments, open or not."""
     given = tx.ids(ids)
-    rows = tx.rows(f"select {_JUDGED} from enrollment where id in (select id from {given.sql} g) order by id",
-                   given.params)  # fmt: skip
-    return [JudgedRun(*row) for row in rows]
+    return runs(tx, f"id in (select id from {given.sql} g)", given.params)
 
 
 def literals_text(literals: Iterable[str]) -> str | None:

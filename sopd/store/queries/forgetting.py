@@ -192,6 +192,11 @@ def remember(tx: Transaction, hash: str) -> None:
               on_conflict="(hash) do update set at = excluded.at")  # fmt: skip
 
 
+def any_marks(tx: Transaction) -> bool:
+    """Whether anybody was ever forgotten; where nobody was, nobody has to be hashed."""
+    return tx.one("select 1 from forgotten limit 1") is not None
+
+
 def marks(tx: Transaction, hashes: Iterable[str]) -> dict[str, int]:
     """When those of these were forgotten who ever were."""
     given = tx.table({"hash": "text"}, [(hash,) for hash in sorted(set(hashes))])

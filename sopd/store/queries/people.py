@@ -1,13 +1,13 @@
-"""Statements about members, customers and their relations: whole pages in, whole pages out. Called by handlers only."""
+"""Statements about customers and their relations: whole pages in, whole pages out. Called by handlers only."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sopd.store.queries import locks
-from sopd.store.tables import Customer, Member, Relation
+from sopd.store.tables import Customer, Relation
 from sopd.store.transaction import Transaction
 
 Pair = tuple[str, str]
@@ -67,97 +67,7 @@ _WRITTEN = {
 }  # fmt: skip
 
 
-# -- members and customers -------------------------------------------------------------------------------------------
-
-
-class Colleague(NamedTuple):
-    """A member as relations need him; `able`: he may send to customers."""
-
-    id: int
-    able: bool
-
-
-def members(tx: Transaction, userids: Iterable[str]) -> dict[str, Colleague]:
-    """These members, by userid; those we never heard of are written."""
-    wanted = sorted(set(userids))
-    found = _members(tx, wanted)
-    if new := [{"userid": userid, "seen_at": tx.now} for userid in wanted if userid not in found]:
-        found |= _colleagues(tx.insert(Member, new, returning=_COLLEAGUE, on_conflict="(userid) do nothing"))
-    if len(found) < len(wanted):  # another transaction has written some meanwhile
-        found = _members(tx, wanted)
-    return found
-
-
-_COLLEAGUE = ("userid", "id", "can_send", "in_scope")
-
-
-def _members(tx: Transaction, userids: Sequence[str]) -> dict[str, Colleague]:
-    given = tx.table({"userid": "text"}, [(one,) for one in userids])
-    return _colleagues(
-        tx.rows(
-            f"select {', '.join(_COLLEAGUE)} from member where userid in (select userid from {given.sql} g)",
-            given.params,
-        )
-    )
-
-
-def _colleagues(rows: Iterable[tuple[Any, ...]]) -> dict[str, Colleague]:
-    return {userid: Colleague(member_id, bool(can_send and in_scope)) for userid, member_id, can_send, in_scope in rows}
-
-
-def member_ids(tx: Transaction, userids: Iterable[str]) -> dict[str, int]:
-    """Ids of these members, by userid; those we never heard of are written."""
-    return {userid: one.id for userid, one in members(tx, userids).items()}
-
-
-def set_sight(tx: Transaction, userids: Sequence[str], reason: str, cured: Sequence[str]) -> None:
-    """These known members are in sight and all others are not; whoever could not send for a cured reason can again."""
-    reasons = ", ".join("?" for _ in cured)
-    given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
-    listed = f"userid in (select userid from {given.sql} g)"
-    tx.run(
-        f"update member set in_scope = ?, can_send = ?, reason = ? where in_scope and not {listed}",
-        (False, False, reason, *given.params),
-    )
-    tx.run(
-        f"update member set in_scope = ?, seen_at = ?, can_send = (can_send or coalesce(reason in ({reasons}), false)),"
-        f" reason = case when reason in ({reasons}) then null else reason end where {listed}",
-        (True, tx.now, *cured, *cured, *given.params),
-    )
-
-
-def set_unable(tx: Transaction, userids: Iterable[str], reason: str) -> None:
-    """These members cannot send; who could not before keeps his reason."""
-    given = tx.table({"userid": "text"}, [(userid,) for userid in sorted(set(userids))])
-    tx.run(
-        "update member set can_send = ?, reason = ? where can_send and userid in"
-        f" (select userid from {given.sql} g)",
-        (False, reason, *given.params),
-    )
-
-
-def unread_members(tx: Transaction, since: int, left_out: Sequence[str], limit: int) -> list[str]:
-    """Members in sight whose customers have not been read since then, some of them, by userid."""
-    given = tx.table({"userid": "text"}, [(userid,) for userid in left_out])
-    rows = tx.rows(
-        "select userid from member where in_scope and (read_at is null or read_at < ?)"
-        f" and userid not in (select userid from {given.sql} g) order by userid limit ?",
-        (since, *given.params, limit),
-    )
-    return [row[0] for row in rows]
-
-
-def set_read(tx: Transaction, userids: Sequence[str]) -> None:
-    """All customers of these members have been read."""
-    given = tx.table({"userid": "text"}, [(userid,) for userid in userids])
-    tx.run(
-        f"update member set read_at = ? where userid in (select userid from {given.sql} g)", (tx.now, *given.params)
-    )
-
-
-def is_member(tx: Transaction, userid: str) -> bool:
-    """Whether we know this member."""
-    return tx.one("select 1 from member where userid = ?", (userid,)) is not None
+# -- customers -------------------------------------------------------------------------------------------------------
 
 
 class Customers(NamedTuple):
@@ -248,6 +158,21 @@ def lock_known(tx: Transaction, pairs: Iterable[Pair]) -> dict[Pair, Known]:
 def lock_known_of(tx: Transaction, pairs: Collection[Pair]) -> dict[Pair, Known]:
     """What we know of these pairs, locked by id; the caller holds their customers."""
     return _of_pairs(tx, pairs, tx.for_update("r")) if pairs else {}
+
+
+def lock_between(tx: Transaction, pairs: Mapping[tuple[int, int], Pair]) -> dict[Pair, Known]:
+    """As `lock_known_of` for pairs whose ids are known, given by (member, customer)."""
+    if not pairs:
+        return {}
+    given = tx.table({"member_id": "bigint", "customer_id": "bigint"}, list(pairs))
+    columns = _KNOWN.replace("m.userid, c.external_userid, ", "")
+    rows = tx.rows(
+        f"select {columns} from {given.sql} g join relation r on r.customer_id = g.customer_id"
+        f" and r.member_id = g.member_id order by r.id{tx.for_update('r')}",
+        given.params,
+    )
+    tx.customer_of.update([(row[0], row[2]) for row in rows])
+    return {pair: Known(row[0], *pair, *row[1:]) for row in rows if (pair := pairs[row[1], row[2]])}
 
 
 def lock_ids(tx: Transaction, relation_ids: Iterable[int]) -> list[Known]:
@@ -392,4 +317,5 @@ def _of_pairs(tx: Transaction, pairs: Iterable[Pair], locking: str) -> dict[Pair
         f" join relation r on r.customer_id = c.id and r.member_id = m.id order by r.id{locking}",
         given.params,
     )
-    return {one.pair: one for one in (Known(*row) for row in rows)}
+    tx.customer_of.update([(row[0], row[4]) for row in rows])
+    return {one.pair: one for one in map(Known._make, rows)}

@@ -70,8 +70,12 @@ def lock(tx: Transaction, relation_ids: Iterable[int]) -> None:
 
 
 def raise_generation(tx: Transaction, relation_ids: Iterable[int]) -> None:
-    """Let every re-read that has begun already be thrown away (ARCHITECTURE 5)."""
-    given = tx.ids(sorted(relation_ids))
+    """Let every re-read that has begun already be thrown away (ARCHITECTURE 5); once a transaction is enough."""
+    fresh = sorted(set(relation_ids) - tx.raised)
+    if not fresh:
+        return
+    tx.raised.update(fresh)
+    given = tx.ids(fresh)
     tx.run(f"update relation set generation = generation + 1 where id in (select id from {given.sql} g)", given.params)
 
 
