@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import importlib.resources
 import time
-from typing import TYPE_CHECKING
 
 import click
 
 from sopd.cli.desk import Desk
 from sopd.cli.verbs import Verb, pass_desk
-
-if TYPE_CHECKING:
-    from sopd.sandbox.config import SandboxConfig
 
 BOUGHT = "结果/已下单"
 CALLBACK_PATH = "/wecom/callback"
@@ -71,7 +67,7 @@ def sandbox(
     server = serve(
         world, population, callback, port=port, faults=Faults(seed, BAD_DAY if faults else ()), company=company
     )
-    click.echo(settings_for(world.config, server.url))
+    click.echo(f"# put this into sopd.toml, then: sopd run\n{world.config.settings(server.url)}")
     click.echo(f"listening on {server.url}; what you can do: GET {server.url}/sandbox/people", err=True)
     server.run()
 
@@ -86,19 +82,3 @@ def tags_of_examples() -> list[str]:
         sop = definitions.parse_sop(definitions.read(file.read_bytes(), file.name))
         found += tag_names(sop)
     return list(dict.fromkeys(found))
-
-
-def settings_for(config: SandboxConfig, url: str) -> str:
-    """The part of sopd.toml by which a daemon talks to this sandbox."""
-    return "\n".join(
-        [
-            "# put this into sopd.toml, then: sopd run",
-            "[wecom]",
-            f'corp_id = "{config.corp_id}"',
-            f"agent_id = {config.agent_id}",
-            f'secret = "{config.secret}"',
-            f'token = "{config.callback_token}"',
-            f'encoding_aes_key = "{config.encoding_aes_key}"',
-            f'api_base = "{url}"',
-        ]
-    )

@@ -5,7 +5,6 @@ Everything lives in one folder: the settings an operator would write, the databa
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from sopd import bootstrap, config, pace
 from sopd.commands import ApplySop, CreateToken, StartSop
 from sopd.definitions import parse_sop, read
 from sopd.handlers import sops, tokens
-from sopd.rehearsal.process import DaemonProcess
+from sopd.rehearsal.process import DaemonProcess, free_port
 from sopd.sandbox.clock import CoordinatedClock
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults, Rate
@@ -54,7 +53,7 @@ class Scene:
         self.world = World(options.seed, options.sandbox, options.began_at, options.habits)
         self.population = Population(self.world, options.plan)
         self._stock_tags()
-        self._port = _free_port()
+        self._port = free_port()
         url = f"http://127.0.0.1:{self._port}"
         self._company = CompanyDoor(url)
         self.sandbox: SandboxServer = serve(
@@ -123,13 +122,7 @@ class Scene:
         sandbox = self.options.sandbox
         url = self.options.store_url or f"sqlite:///{self.folder / 'sopd.db'}"
         return f"""# Settings of a rehearsal.
-[wecom]
-corp_id = "{sandbox.corp_id}"
-agent_id = {sandbox.agent_id}
-secret = "{sandbox.secret}"
-token = "{sandbox.callback_token}"
-encoding_aes_key = "{sandbox.encoding_aes_key}"
-api_base = "{self.sandbox.url}"
+{sandbox.settings(self.sandbox.url)}
 
 [store]
 url = "{url}"
@@ -141,9 +134,3 @@ port = {self._port}
 [quota]
 mode = "{sandbox.quota}"
 """
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -56,3 +56,17 @@ class SandboxConfig:
             raise ValueError(f"page_cap is {self.page_cap}; allowed: 1 or more, or None")
         if len(self.encoding_aes_key) != 43:
             raise ValueError(f"encoding_aes_key has {len(self.encoding_aes_key)} characters; allowed: exactly 43")
+
+    def settings(self, url: str) -> str:
+        """The section of sopd.toml by which an engine talks to this enterprise, played at `url`."""
+        return "\n".join(
+            [
+                "[wecom]",
+                f'corp_id = "{self.corp_id}"',
+                f"agent_id = {self.agent_id}",
+                f'secret = "{self.secret}"',
+                f'token = "{self.callback_token}"',
+                f'encoding_aes_key = "{self.encoding_aes_key}"',
+                f'api_base = "{url}"',
+            ]
+        )

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 
+from sopd.rehearsal.process import free_port
 from sopd.store import Store
 from tests.bench.load import AES_KEY, CORP, TOKEN
-from tests.support.processes import end, free_port, is_ready
+from tests.support.processes import end, is_ready
 
 START_WITHIN_S = 120
 ANSWER_WITHIN_S = 20

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sopd.rehearsal.process import free_port
 from tests.bench.daemons import settings_of
-from tests.support.processes import end, free_port, is_ready
+from tests.support.processes import end, is_ready
 
 TICKER, WEB, WORKER = ("run", "--role", "ticker"), ("run", "--role", "web"), ("worker",)
 READY_WITHIN_S = 120

@@ -184,13 +184,7 @@ class Cluster:
     def _settings_text(self, port: int, web_port: int) -> str:
         sandbox = self.plot.sandbox
         return f"""# Settings of one host of a chaos round.
-[wecom]
-corp_id = "{sandbox.corp_id}"
-agent_id = {sandbox.agent_id}
-secret = "{sandbox.secret}"
-token = "{sandbox.callback_token}"
-encoding_aes_key = "{sandbox.encoding_aes_key}"
-api_base = "http://127.0.0.1:{port}"
+{sandbox.settings(f"http://127.0.0.1:{port}")}
 
 [store]
 url = "{self.backends.store_url}"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from sopd.rehearsal.process import free_port
 from sopd.web.app import CALLBACK_PATH
 from tests.chaos.namespaces import Namespace
-from tests.support.processes import free_port
 
 HOST_CLOCK = Path(__file__).parent / "hostclock"
 ROOT = Path(__file__).parents[2]

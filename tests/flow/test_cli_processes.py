@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import free_port
+from sopd.rehearsal.process import free_port
 
 SOPD = [sys.executable, "-m", "sopd"]
 WITHIN_S = 60

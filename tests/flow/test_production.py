@@ -14,8 +14,8 @@ import httpx
 import psycopg
 import pytest
 
+from sopd.rehearsal.process import free_port
 from tests.support.fleet import Fleet
-from tests.support.processes import free_port
 from tests.support.systemd import managing
 
 RUNNING = ["worker", "run --role ticker", "run --role web", "run --workers 0", "run"]

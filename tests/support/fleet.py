@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sopd.rehearsal.process import DaemonProcess
-from tests.support.processes import free_port
+from sopd.rehearsal.process import DaemonProcess, free_port
 
 
 class Member(DaemonProcess):

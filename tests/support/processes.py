@@ -1,20 +1,12 @@
-"""Processes that tests start and watch from outside: a port for each, whether it answers, and its end."""
+"""Processes that tests start and watch from outside: whether one answers, and its end."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 
 import httpx
 
 ENDS_WITHIN_S = 60
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_ready(port: int) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sopd import bootstrap, config, jobs
 from sopd.commands import ApplySop, StartSop
 from sopd.handlers import sops, upkeep
+from sopd.rehearsal.process import free_port
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.server import serve
 from sopd.sandbox.world import World
@@ -21,7 +22,6 @@ from sopd.store import Store
 from sopd.store.migrate import migrate
 from sopd.web.app import CALLBACK_PATH
 from tests.support.fleet import Fleet, Member
-from tests.support.processes import free_port
 
 WHO = "tester"
 MEMBER = "alice"
@@ -44,7 +44,7 @@ class Street:
         self.world.hire(MEMBER)
         self.port = free_port()
         self.sandbox = serve(self.world, None, f"http://127.0.0.1:{self.port}{CALLBACK_PATH}").start()
-        more = f"{_wecom(self.world.config, self.sandbox.url)}[engine]\n{engine}"
+        more = f"{self.world.config.settings(self.sandbox.url)}\n[engine]\n{engine}"
         self.fleet = Fleet(folder, store_url, broker_url, more)
         self.settings = config.load(self.fleet.config, {})
         self.store: Store = bootstrap.open_store(self.settings)
@@ -98,10 +98,3 @@ class Street:
         self.fleet.stop()
         self.sandbox.stop()
         self.store.close()
-
-
-def _wecom(sandbox: SandboxConfig, url: str) -> str:
-    return (
-        f'[wecom]\ncorp_id = "{sandbox.corp_id}"\nagent_id = {sandbox.agent_id}\nsecret = "{sandbox.secret}"\n'
-        f'token = "{sandbox.callback_token}"\nencoding_aes_key = "{sandbox.encoding_aes_key}"\napi_base = "{url}"\n'
-    )

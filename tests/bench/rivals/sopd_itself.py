@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
+from sopd.rehearsal.process import free_port
 from sopd.store import Store
 from sopd.store.migrate import migrate
 from tests.bench import filling, throughput
 from tests.bench.daemons import settings_of
 from tests.bench.rivals.shop import Ground
 from tests.bench.standing import started
-from tests.support.processes import free_port
 
 PAGE = 100
 
