@@ -21,6 +21,9 @@ from .errors import BadAddress, BadStatement, BadValue, Conflict, NoSchema, Stor
 SCHEME = "sqlite:///"
 BUSY_MS = 5000
 MOST_PARAMS = 30_000  # SQLite takes 32,766 a statement; the rest is left to the statement around the rows
+MANY_ROWS = 50
+"""SQLite takes n rows of VALUES for 2^(n/10) rows, and would rather read a table than look up that many in it. So from
+here on it is told how many there are."""
 PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
@@ -88,7 +91,8 @@ class Sqlite:
             )
             marks = ",".join([f"({','.join('?' * len(other))})"] * len(rows))
             values = chain.from_iterable(zip(*other.values(), strict=True))
-            return Given(f"(select {picked} from (values {marks}))", (*same.values(), *values))
+            bound = f" limit {len(rows)}" if len(rows) >= MANY_ROWS else ""
+            return Given(f"(select {picked} from (values {marks}){bound})", (*same.values(), *values))
         picked = ", ".join(f"json_extract(value, '$[{at}]') as {name}" for at, name in enumerate(columns))
         return Given(f"(select {picked} from json_each(?))", (json.dumps(rows),))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from sopd.handlers import figures, resuming, sop_jobs
 from sopd.store import Store
 from sopd.store.migrate import migrate
 from sopd.store.tables import TABLES
+from tests.crash.crowds import with_customers
 from tests.crash.player import Player, Unit
-from tests.crash.stories import STORIES, Story
+from tests.crash.stories import STOPPING, STORIES, Story
 from tests.support import throng
 from tests.support.plans import Heard, overhearing, walks
 from tests.support.rig import Rig
@@ -31,8 +32,8 @@ from tests.support.shell import SETTINGS, Shell
 from tests.support.stores import BOTH
 from tests.support.throng import FIRST, KEY
 
-Copy = Callable[[], str]
-"""Makes a copy of the large company and returns its address."""
+CROWD = 60
+"""So many of each customer are in the story in which pages are full."""
 
 LOOPS_MAY: Mapping[str, str] = {
     "figures._backlog": "counts up to 10,000 rows and no further",
@@ -138,6 +139,11 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if story.name == "hands":
             _operate(made, rig, url, folder)
         store.close()
+    if request.param == "sqlite":  # whose plans depend on how many rows are handed to a statement
+        store = Store.open(copy(), pool=12)
+        with overhearing(made.by_engine):
+            _play(made, with_customers(STOPPING, CROWD), store)
+        store.close()
     yield made
     made.store.close()
 
@@ -192,14 +198,19 @@ def test_nobody_is_excused_who_is_not_heard(played: Played) -> None:
     assert {*LOOPS_MAY, *PEOPLE_MAY} - heard == set()
 
 
+def _is_about_many(one: Heard) -> bool:
+    """Whether it is about so large a part of a table here that reading the table is right. SQLite believes in more."""
+    return any(isinstance(value, str) and value.count(",") > throng.MANY / 20 for value in one.params)
+
+
 def _faults(store: Store, heard: Mapping[str, Heard], excused: Mapping[str, str]) -> dict[str, str]:
     """What each function that is not excused reads from end to end."""
     faults: dict[str, str] = {}
     for sql, one in heard.items():
         if one.by in excused or not sql.startswith(("select", "insert", "update", "delete", "with")):
             continue
-        if any(isinstance(value, str) and value.count(",") > throng.MANY / 20 for value in one.params):
-            continue  # about so large a part of a table that reading it may well be right
+        if store.dialect.name == "postgres" and _is_about_many(one):
+            continue
         found = sorted(
             index
             for table, index in walks(store, sql, one.params)
