@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sopd.store.migrate import migrate
 from sopd.store.tables import TABLES
 from tests.crash.crowds import with_customers
 from tests.crash.player import Player, Unit
-from tests.crash.stories import STOPPING, STORIES, Story
+from tests.crash.stories import HANDS, STOPPING, STORIES, Story
 from tests.support import throng
 from tests.support.plans import Heard, overhearing, walks
 from tests.support.rig import Rig
@@ -32,8 +33,8 @@ from tests.support.shell import SETTINGS, Shell
 from tests.support.stores import BOTH
 from tests.support.throng import FIRST, KEY
 
-CROWD = 60
-"""So many of each customer are in the story in which pages are full."""
+FULL_PAGES = {"sqlite": (with_customers(STOPPING, 60),), "postgres": ()}
+"""A story whose pages are full, for SQLite, whose plans depend on how many rows are handed to a statement."""
 
 LOOPS_MAY: Mapping[str, str] = {
     "figures._backlog": "counts up to 10,000 rows and no further",
@@ -113,39 +114,40 @@ class Played:
 @pytest.fixture(scope="module", params=BOTH)
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("throng")
-    if request.param == "sqlite":
-        numbers = iter(range(100))
-        base = f"sqlite:///{folder}/base.db"
-
-        def copy() -> str:
-            return f"sqlite:///{shutil.copy(folder / 'base.db', folder / f'{next(numbers)}.db')}"
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        name = server.create()
-        base = server.url(name)
-
-        def copy() -> str:
-            return server.url(server.create(name))
-
-    store = Store.open(base)
-    migrate(store)
-    throng.fill(store)
-    store.close()
-    made = Played(Store.open(base))
-    for story in STORIES:
-        store = Store.open(url := copy(), pool=12)
-        with overhearing(made.by_engine):
-            rig = _play(made, story, store)
-        if story.name == "hands":
-            _operate(made, rig, url, folder)
-        store.close()
-    if request.param == "sqlite":  # whose plans depend on how many rows are handed to a statement
-        store = Store.open(copy(), pool=12)
-        with overhearing(made.by_engine):
-            _play(made, with_customers(STOPPING, CROWD), store)
-        store.close()
+    server: Postgres | None = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    name = server.create() if server else f"{folder}/base.db"
+    url = server.url(name) if server else f"sqlite:///{name}"
+    large = Store.open(url)
+    migrate(large)
+    throng.fill(large)
+    large.close()
+    made = Played(large)
+    for story in (*STORIES, *FULL_PAGES[request.param]):
+        with _copied(name, server) as copy:
+            store = Store.open(copy, pool=12)
+            with overhearing(made.by_engine):
+                rig = _play(made, story, store)
+            if story is HANDS:
+                _operate(made, rig, copy, folder)
+            store.close()
     yield made
-    made.store.close()
+    large.close()
+    if server:
+        server.drop(name)
+
+
+@contextmanager
+def _copied(name: str, server: Postgres | None) -> Iterator[str]:
+    """The address of a copy of a database to which nobody is connected; it is gone at the end."""
+    if server:
+        copy = server.create(name)
+        yield server.url(copy)
+        server.drop(copy)
+        return
+    copy = shutil.copy(name, f"{name}.copy")
+    yield f"sqlite:///{copy}"
+    for each in Path(copy).parent.glob("*.copy*"):
+        each.unlink()
 
 
 def _play(played: Played, story: Story, store: Store) -> Rig:
