@@ -17,6 +17,8 @@ from tests.support.processes import end, is_ready
 
 TICKER, WEB, WORKER = ("run", "--role", "ticker"), ("run", "--role", "web"), ("worker",)
 READY_WITHIN_S = 120
+_NICE = {WORKER: ("nice", "-n", "5")}
+"""As the units of systemd/ have it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def at_work(url: str, broker: str, folder: Path, commands: Sequence[Sequence[str
         started = []
         for command in commands:
             process = subprocess.Popen(
-                [sys.executable, "-m", "sopd", "--config", str(settings), *command],
+                [*_NICE.get(command, ()), sys.executable, "-m", "sopd", "--config", str(settings), *command],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
             running.callback(end, process)

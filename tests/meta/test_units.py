@@ -91,9 +91,17 @@ def test_watchdog_bears_with_many_ticks_and_the_longest_statement(path: Path) ->
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
 def test_units_differ_in_what_they_start_and_read_and_in_nothing_else(path: Path) -> None:
     def shared(settings: Unit) -> Unit:
-        return {name: values for name, values in settings.items() if name not in ITS_OWN | COMPANY_WALLS}
+        own = ITS_OWN | COMPANY_WALLS | {"Nice"}
+        return {name: values for name, values in settings.items() if name not in own}
 
     assert shared(unit(path)) == shared(unit(UNITS / "sopd.service"))
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=by_name)
+def test_only_workers_stand_back_for_callbacks(path: Path) -> None:
+    is_worker = started_by(unit(path))[1] == "worker"
+
+    assert unit(path).get("Nice", []) == (["5"] if is_worker else [])
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
