@@ -7,9 +7,11 @@ import json
 import pytest
 
 from sopd.store import Store
-from sopd.store.tables import Enrollment
+from sopd.store.queries import enrollments as queries
+from sopd.store.queries.enrollments import NewPush, NewRun
+from sopd.store.tables import Enrollment, Push
 from tests.support.company import TestCompany, local
-from tests.support.factories import add
+from tests.support.factories import add, all_rows, befriend, publish
 
 EXPO = """
 sop: expo
@@ -219,3 +221,22 @@ def test_no_end_comes_before_the_welcomes_of_the_same_add(company: TestCompany) 
 
     assert entered == ("settling", {"hi": "planned"})
     assert company.run(mei, "done").state == "normal_end"
+
+
+def test_who_came_first_has_the_lower_ids_in_whatever_order_rows_are_written(store: Store) -> None:
+    """Of two who would say the same to one customer the lower id says it: no join of a database may decide that."""
+    sop = publish(store)
+    relations = [befriend(store).id for _ in range(60)]
+    like = NewRun(
+        sop_id=sop.id, version_id=sop.version_id, by_relation=True, run_no=1, state="enrolled", anchor_at=None,
+        entered_at=None, cause="added", due_at=0, mass_at=None, counts_from=None, hop=0, chain="[]", inherited=None,
+        after_signal=0,
+    )  # fmt: skip
+    step = NewPush("one", "mass_send", True, "due", None, 0, None, 0, None)
+    with store.transaction() as tx:
+        made = queries.enter(tx, [(relations[:20], like), (relations[:19:-1], like._replace(cause="again"))])
+        runs = list(made.values())
+        queries.insert_pushes(tx, [(runs[30:], step), (runs[29::-1], step._replace(state="waiting"))])
+
+    assert [row[0] for row in all_rows(store, Enrollment, "relation_id", order="id")] == relations
+    assert [row[0] for row in all_rows(store, Push, "relation_id", order="id")] == relations

@@ -250,8 +250,8 @@ def _new_pushes(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]]) -> tuple
         " takes_quota, state, reason, due_at, fired_at, next_due_at, plan_at, settled_at, deferred)"
         " select e.id, n.step_id, e.sop_id, e.version_id, e.customer_id, e.relation_id, e.member_id, n.channel,"
         " n.takes_quota, n.state, n.reason, n.due_at, cast(? as bigint), n.next_due_at, n.plan_at, n.settled_at, 0"
-        f" from {given.sql} n join enrollment e on e.id = n.id where true"
-    )
+        f" from {given.sql} n join enrollment e on e.id = n.id where true order by e.id, n.due_at, n.step_id"
+    )  # in order: of two who would say the same, the one with the lower id says it
     return sql, (tx.now, *given.params)
 
 
@@ -362,7 +362,8 @@ class NewRun(NamedTuple):
 def enter(tx: Transaction, groups: Sequence[tuple[Ids, NewRun]]) -> dict[tuple[int, int], int]:
     """Insert new enrollments, given as the owners' relations of like people; returns their ids by (SOP, subject).
 
-    One that another transaction has just let in is left as it is and not returned.
+    One that another transaction has just let in is left as it is and not returned. Ids rise with the relations', in
+    whatever order the database joins: who came first goes first wherever two are alike.
     """
     given = tx.alike(columns_of(NewRun), groups)
     made = tx.rows(
@@ -373,7 +374,7 @@ def enter(tx: Transaction, groups: Sequence[tuple[Ids, NewRun]]) -> dict[tuple[i
         " r.customer_id, r.id, r.member_id, n.state, coalesce(n.anchor_at, r.began_at),"
         " coalesce(n.entered_at, r.began_at), n.cause, n.due_at, n.mass_at, n.counts_from, n.hop, n.chain, n.inherited,"
         f" n.after_signal, 0, false, 0 from {given.sql} n join relation r on r.id = n.id where true"
-        " on conflict do nothing returning sop_id, subject_id, id",
+        " order by r.id, n.sop_id on conflict do nothing returning sop_id, subject_id, id",
         given.params,
     )
     tx.let_in.update([row.version_id for _, row in groups])
