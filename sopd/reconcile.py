@@ -17,10 +17,9 @@ from functools import partial
 from machines.calendar import Instant
 from sopd.handlers import members, observe_dirty, observe_jobs, tag_library
 from sopd.handlers.app import App
-from sopd.handlers.customers import RECONCILIATION
 from sopd.handlers.observe import observe
 from sopd.handlers.observe_jobs import Progress
-from sopd.handlers.observe_verdicts import Sighting
+from sopd.handlers.observe_verdicts import RECONCILIATION, Sighting
 from sopd.store.batch import in_halves
 from sopd.store.queries import people
 from sopd.store.queries.jobs import JobRow

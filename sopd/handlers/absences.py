@@ -13,6 +13,7 @@ from sopd.errors import NotFound, Refused
 from sopd.handlers import customers
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
+from sopd.handlers.observe_verdicts import RECONCILIATION
 from sopd.store import Transaction
 from sopd.store.queries import audit, members, people, reading_jobs
 
@@ -39,7 +40,7 @@ def accept(app: App, command: AcceptAbsences) -> int:
         ids = [one.id for one in people.missing(tx, command.userid, before=since, limit=A_BATCH)]
         held = [one for one in people.lock_ids(tx, ids) if one.state == "active" and one.missing_at is not None]
         over = [
-            one._replace(state="lost", lost_at=tx.now, lost_by=customers.RECONCILIATION, missing_at=None)
+            one._replace(state="lost", lost_at=tx.now, lost_by=RECONCILIATION, missing_at=None)
             for one in held
         ]
         people.write(tx, over)

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from machines.facts import Dependencies
 from sopd.handlers.happened import News
+from sopd.handlers.owners import NO_TAGS
 from sopd.store import Transaction
 from sopd.store.queries import facts as fact_queries
-
-_NO_TAGS: frozenset[str] = frozenset()
 
 
 class Contact(NamedTuple):
@@ -30,7 +29,7 @@ def began(contacts: Sequence[Contact], tags: Mapping[int, frozenset[str]]) -> tu
     return tuple(
         News(
             one.customer_id,
-            _beginning(tags.get(one.relation_id, _NO_TAGS)),
+            _beginning(tags.get(one.relation_id, NO_TAGS)),
             f"contact with {one.userid} began",
             one.relation_id,
         )
@@ -44,7 +43,7 @@ def ended(tx: Transaction, contacts: Sequence[Contact]) -> tuple[News, ...]:
     return tuple(
         News(
             one.customer_id,
-            Dependencies(tags=tags.get(one.relation_id, _NO_TAGS), lost=True),
+            Dependencies(tags=tags.get(one.relation_id, NO_TAGS), lost=True),
             f"contact with {one.userid} ended",
             one.relation_id,
         )

@@ -19,6 +19,7 @@ from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.contact_news import Contact
 from sopd.handlers.happened import NOTHING, Consequences
+from sopd.handlers.observe_verdicts import RECONCILIATION
 from sopd.store import Transaction
 from sopd.store.queries import audit, inbox, people
 from sopd.store.queries import enrollments as run_queries
@@ -26,9 +27,6 @@ from sopd.store.queries import members as member_queries
 from sopd.store.queries.inbox import Mark
 from sopd.store.queries.owners import Leaving
 from sopd.store.queries.people import Known, Named, NewRelation
-
-RECONCILIATION = "reconciliation"
-"""Who ended a relation that was simply no longer there."""
 
 
 @dataclass(frozen=True)

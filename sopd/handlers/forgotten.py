@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from machines.calendar import Instant
 from sopd.handlers.entries import INHERITED_ADD_WAY
+from sopd.handlers.observe_verdicts import Sighting
 from sopd.store import Transaction
 from sopd.store.queries import forgetting as queries
 from sopd.store.queries import people
 from sopd.store.queries.people import Pair
-
-if TYPE_CHECKING:
-    from sopd.handlers.observe_verdicts import Sighting
 
 
 def hash_of(external_userid: str) -> str:

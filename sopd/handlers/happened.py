@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from machines.facts import Dependencies, EventFact
-
-if TYPE_CHECKING:
-    from sopd.handlers.owners import Owner
-    from sopd.handlers.tags import TagChange
+from sopd.handlers.owners import NO_TAGS, Owner
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,15 @@ class Only:
     purpose: Literal["entry", "end"]
     sop_id: int
     ref_id: int
+
+
+class TagChange(NamedTuple):
+    """Tags that hold on a relation and did not before, and the other way round. Never empty."""
+
+    relation_id: int
+    added: frozenset[str] = NO_TAGS
+    removed: frozenset[str] = NO_TAGS
+    cause: Cause = OUTSIDE
 
 
 class News(NamedTuple):

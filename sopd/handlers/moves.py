@@ -16,8 +16,7 @@ from machines.reasons import family
 from sopd.handlers import attributes, pushes, tags
 from sopd.handlers.app import App
 from sopd.handlers.attributes import Change
-from sopd.handlers.happened import NOTHING, Cause, Consequences, Flow, Left
-from sopd.handlers.tags import TagChange
+from sopd.handlers.happened import NOTHING, Cause, Consequences, Flow, Left, TagChange
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import flips

@@ -15,13 +15,13 @@ from typing import NamedTuple
 from machines.calendar import Instant
 from sopd.handlers import contact_news, customers, enrollments, forgotten, handovers, tags
 from sopd.handlers.app import App
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
 from sopd.handlers.contact_news import Contact
 from sopd.handlers.enrollments import Begun
 from sopd.handlers.entries import INHERITED_ADD_WAY
-from sopd.handlers.observe_verdicts import Sighting, Verdict, began_at, judge
-from sopd.handlers.owners import Owner
-from sopd.handlers.tags import TagChange
+from sopd.handlers.happened import Consequences, TagChange
+from sopd.handlers.observe_verdicts import RECONCILIATION, Sighting, Verdict, began_at, judge
+from sopd.handlers.owners import NO_TAGS, Owner
 from sopd.store import Transaction
 from sopd.store.queries import inbox, people
 from sopd.store.queries import members as member_queries
@@ -158,7 +158,7 @@ def _write(tx: Transaction, page: Page) -> list[Known]:
             written.append(row._replace(state="active", lost_at=None, lost_by=None, missing_at=None))
     for pair in page.of("gone"):
         gone.append(known[pair]._replace(
-            state="lost", lost_at=now, lost_by=customers.RECONCILIATION, missing_at=None
+            state="lost", lost_at=now, lost_by=RECONCILIATION, missing_at=None
         ))  # fmt: skip
     people.write(tx, begun + written + gone)
     anew = {known[pair].id for pair in page.of("begun_anew")}
@@ -205,7 +205,7 @@ def _seen(page: Page, taken: Taken) -> dict[int, Owner]:
     return {
         row.id: Owner(
             row.id, row.customer_id, row.member_id, row.userid, page.members[row.userid].able, "active", row.channel,
-            row.add_way, row.began_at, None, row.learned_at, taken.held.get(row.id, tags.NONE),
+            row.add_way, row.began_at, None, row.learned_at, taken.held.get(row.id, NO_TAGS),
         )
         for row in page.known.values()
         if row.id in changed
@@ -228,12 +228,12 @@ def _begun(page: Page, held: Mapping[int, frozenset[str]]) -> list[Begun]:
             began_at=began_at(page.known.get(pair), one),
             channel=_channel(one),
             add_way=one.follow.add_way if one.follow else 0,
-            cause="added" if one.cause == "added" else customers.RECONCILIATION,
+            cause="added" if one.cause == "added" else RECONCILIATION,
             welcome_code=one.welcome_code,
             welcome_until=one.welcome_until,
             is_made=relation_id in page.made,
             able=member.able,
-            tags=held.get(relation_id, tags.NONE),
+            tags=held.get(relation_id, NO_TAGS),
         ))  # fmt: skip
     return begun
 

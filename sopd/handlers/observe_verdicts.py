@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from machines.calendar import SECOND_MS, Instant
-from sopd.handlers.customers import RECONCILIATION
 from sopd.store.queries.people import Known, Pair
 from sopd.wecom.people import Follow, Profile
+
+RECONCILIATION = "reconciliation"
+"""Why a relation is looked at that no event told of, and who ended one that was simply no longer there."""
 
 Verdict = Literal["begun", "begun_anew", "half", "back", "same", "gone", "nothing", "again"]
 """begun: a relation that was not, or no longer, active begins. begun_anew: an active one ended unseen and began again.

@@ -18,7 +18,7 @@ from sopd.store import Transaction
 from sopd.store.queries import facts as fact_queries
 from sopd.store.queries import owners as queries
 
-_NO_TAGS: frozenset[str] = frozenset()
+NO_TAGS: frozenset[str] = frozenset()
 
 
 class Owner(NamedTuple):
@@ -39,7 +39,7 @@ class Owner(NamedTuple):
     began_at: int
     last_talk_at: int | None
     learned_at: int
-    tags: frozenset[str] = _NO_TAGS
+    tags: frozenset[str] = NO_TAGS
 
 
 def candidates(
@@ -55,7 +55,7 @@ def candidates(
     tags = fact_queries.held_tags(tx, [row[0] for row in rows]) if with_tags and rows else {}
     found: defaultdict[int, list[Owner]] = defaultdict(list)
     for relation_id, customer_id, member_id, userid, able, *rest in rows:
-        one = Owner(relation_id, customer_id, member_id, userid, able == 1, *rest, tags.get(relation_id, _NO_TAGS))
+        one = Owner(relation_id, customer_id, member_id, userid, able == 1, *rest, tags.get(relation_id, NO_TAGS))
         found[customer_id].append(one)
     return {customer_id: tuple(some) for customer_id, some in found.items()}
 
@@ -85,7 +85,7 @@ def choose(program: Program, relations: Sequence[Owner], *, prefer: int | None =
 def entry_tags(program: Program) -> frozenset[str]:
     """The tags that somebody enters for: those in the entry rule that are not under `not`."""
     if program.entry_rule is None:
-        return _NO_TAGS
+        return NO_TAGS
     return frozenset(
         tag for atom, sign in signed(program.entry_rule) if sign and isinstance(atom, Tag) for tag in atom.tag
     )

@@ -18,7 +18,7 @@ from machines.sop import EndActions, Program
 from sopd.handlers import attributes, stepwise, tags
 from sopd.handlers.app import App
 from sopd.handlers.attributes import Change
-from sopd.handlers.happened import NOTHING, Cause, Consequences
+from sopd.handlers.happened import NOTHING, Cause, Consequences, TagChange
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import replies as queries
@@ -155,7 +155,7 @@ def _wishes(acting: Iterable[Acting]) -> dict[int, Tags]:
 
 def _write_tags(
     tx: Transaction, app: App, wishes: Mapping[int, Tags], cause_key: str
-) -> tuple[tags.TagChange, ...]:
+) -> tuple[TagChange, ...]:
     """Only what is not so already: a talkative customer must not cost a call for every message."""
     if not wishes:
         return ()

@@ -15,7 +15,8 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from sopd.handlers.app import App
-from sopd.handlers.happened import OUTSIDE, Cause
+from sopd.handlers.happened import TagChange
+from sopd.handlers.owners import NO_TAGS
 from sopd.store import Transaction
 from sopd.store.queries import inbox
 from sopd.store.queries import tags as queries
@@ -24,16 +25,6 @@ from sopd.store.queries.tags import Held
 Wish = tuple[int, Iterable[str], Iterable[str]]
 """(relation id, tag ids to add, tag ids to remove)"""
 HeldTags = Mapping[tuple[int, str], Held]
-NONE: frozenset[str] = frozenset()
-
-
-class TagChange(NamedTuple):
-    """Tags that hold on a relation and did not before, and the other way round. Never empty."""
-
-    relation_id: int
-    added: frozenset[str] = NONE
-    removed: frozenset[str] = NONE
-    cause: Cause = OUTSIDE
 
 
 class Payload(NamedTuple):
@@ -210,7 +201,7 @@ def keep(tx: Transaction, before: HeldTags, after: HeldTags, *, touched: Iterabl
             into, alone = added if holds else removed, _alone(row.tag_id)
             into[row.relation_id] = into[row.relation_id] | alone if row.relation_id in into else alone
     return [
-        TagChange(relation_id, added.get(relation_id, NONE), removed.get(relation_id, NONE))
+        TagChange(relation_id, added.get(relation_id, NO_TAGS), removed.get(relation_id, NO_TAGS))
         for relation_id in sorted({*added, *removed})
     ]
 

@@ -14,16 +14,14 @@ from typing import NamedTuple
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
 from machines.reasons import CHAIN_TOO_LONG
-from sopd.handlers.happened import Cause, Consequences, News, Only
-from sopd.handlers.tags import TagChange
+from sopd.handlers.happened import Cause, Consequences, News, Only, TagChange
+from sopd.handlers.owners import NO_TAGS
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as runs
 from sopd.store.queries import facts as queries
 from sopd.store.queries import locks
 from sopd.store.queries import tags as tag_queries
 from sopd.store.queries.enrollments import Note
-
-_NONE: frozenset[str] = frozenset()
 
 
 class Touch(NamedTuple):
@@ -37,8 +35,8 @@ class Touch(NamedTuple):
     touched: Dependencies
     cause: Cause
     text: str = ""
-    added: frozenset[str] = _NONE
-    removed: frozenset[str] = _NONE
+    added: frozenset[str] = NO_TAGS
+    removed: frozenset[str] = NO_TAGS
     event: EventFact | None = None
     signal_id: int | None = None
     only: Only | None = None
@@ -96,7 +94,7 @@ def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
 
 def _of_news(one: News) -> Touch:
     return Touch(
-        one.customer_id, one.relation_id, one.touched, one.cause, one.text, _NONE, _NONE, one.event, one.signal_id,
+        one.customer_id, one.relation_id, one.touched, one.cause, one.text, NO_TAGS, NO_TAGS, one.event, one.signal_id,
         one.only,
     )  # fmt: skip
 

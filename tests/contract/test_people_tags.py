@@ -10,7 +10,8 @@ import pytest
 from sopd.config import Settings
 from sopd.handlers import tags
 from sopd.handlers.app import App
-from sopd.handlers.tags import Payload, TagChange, Written
+from sopd.handlers.happened import TagChange
+from sopd.handlers.tags import Payload, Written
 from sopd.store import Store
 from sopd.store.queries import facts
 from sopd.store.tables import Outbox, Relation, RelationTag, Tag

@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,18 @@ def test_imports_go_down_or_left(module: str) -> None:
             wrong.append(f"{path}:{line}: {room} may not import {target}")
 
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_needs_itself_by_a_detour() -> None:
+    """Inside a room too, and in annotations alone."""
+    needs = {
+        module: {target for _, target in imports_of(module, path) if target in ALL_MODULES and target != module}
+        for module, path in ALL_MODULES.items()
+    }
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" is imported by ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("module", sorted(ALL_MODULES))
