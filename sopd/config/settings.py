@@ -253,6 +253,3 @@ def faults_between(settings: Settings) -> Iterator[tuple[str, str]]:
             f"{settings.store.connections} is too few: engine.worker_threads ({settings.engine.worker_threads}) and 4 "
             "for the web, the ticker and the look-ups need one each",
         )
-
-
-__all__ = ["SECTIONS", "Settings", "all_settings", "faults_between", "variable_of"]

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue
-from sopd.handlers.entries import INHERITED_ADD_WAY, Wish
+from sopd.handlers.entries import Wish
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.welcomes import Begun
 from sopd.store import Transaction
-
-__all__ = ["INHERITED_ADD_WAY", "Begun", "admit"]
 
 
 def admit(tx: Transaction, app: App, begun: Sequence[Begun], catalogue: Catalogue | None = None) -> Consequences:

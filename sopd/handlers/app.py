@@ -21,8 +21,6 @@ from sopd.handlers.catalogue import LIVE, Catalogue, RunningSop, build
 from sopd.store import Store, Transaction
 from sopd.wecom import WeCom
 
-__all__ = ["App", "Company", "Programs", "RunningSop"]
-
 Ring = Callable[[str], None]
 
 

@@ -17,8 +17,6 @@ from sopd.handlers.catalogue import Catalogue
 from sopd.handlers.happened import NOTHING, Consequences
 from sopd.store import Transaction
 
-__all__ = ["Consequences", "follow"]
-
 
 def follow(tx: Transaction, app: App, happened: Consequences, catalogue: Catalogue | None = None) -> None:
     """Do all that follows from what happened. `catalogue`: if this transaction has read it already."""

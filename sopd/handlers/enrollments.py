@@ -1,7 +1,7 @@
 """How runs go on and end: the parts that other handlers call inside their transactions (SPEC 5, 8, D17, D20-D23).
 
-`admit` lets customers in, `pushes_settled` lets go on what waited for a push, `end` closes runs. What they make
-necessary elsewhere they return as `Consequences`. The commands around them are in `firing` and `endings`.
+`pushes_settled` lets go on what waited for a push, `end` closes runs. What they make necessary elsewhere they return as
+`Consequences`. The commands around them are in `firing` and `endings`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,14 @@ from machines.events import EnrollmentEvent, PushCancelled, PushesSettled
 from machines.push import PushFacts
 from machines.sop import Program
 from sopd.handlers import dispatches, moves, pushes, stepwise
-from sopd.handlers.admission import Begun, admit
 from sopd.handlers.app import App
 from sopd.handlers.happened import NOTHING, Cause, Consequences
 from sopd.handlers.moves import Move
-from sopd.handlers.stepwise import answered
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries import sops
 from sopd.store.queries.enrollments import OpenPush, Run
-
-__all__ = ["Begun", "admit", "answered", "end", "end_each", "pushes_settled"]
-
 
 BY_WORD = Cause(1)
 """What is written when somebody or something outside ends a run: a chain of its own begins."""

@@ -13,15 +13,15 @@ from functools import partial
 from typing import NamedTuple
 
 from machines.calendar import Instant
-from sopd.handlers import contact_news, customers, enrollments, forgotten, handovers, tags
+from sopd.handlers import admission, contact_news, customers, forgotten, handovers, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
 from sopd.handlers.contact_news import Contact
-from sopd.handlers.enrollments import Begun
 from sopd.handlers.entries import INHERITED_ADD_WAY
 from sopd.handlers.happened import Consequences, TagChange
 from sopd.handlers.observe_verdicts import RECONCILIATION, Sighting, Verdict, began_at, judge
 from sopd.handlers.owners import NO_TAGS, Owner
+from sopd.handlers.welcomes import Begun
 from sopd.store import Transaction
 from sopd.store.queries import inbox, people
 from sopd.store.queries import members as member_queries
@@ -70,7 +70,7 @@ def observe(app: App, sightings: Sequence[Sighting]) -> None:
         # Ends before beginnings: who is lost and comes back in one page enters anew.
         happened = customers.leave(tx, app, over) + handovers.take_over(tx, app, begun)
         catalogue = app.programs.catalogue(tx, holding=True) if begun else None
-        happened += enrollments.admit(tx, app, begun, catalogue)
+        happened += admission.admit(tx, app, begun, catalogue)
         news = contact_news.began([_contact(page, pair) for pair in page.of(*BEGINS, "back")], taken.held)
         happened += Consequences(tag_changes=tuple(taken.changes), news=news, seen=_seen(page, taken))
         follow(tx, app, happened, catalogue)

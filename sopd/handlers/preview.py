@@ -34,7 +34,8 @@ from machines.timetable import earliest_send
 from sopd.errors import NotFound, Refused
 from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead, preview_load, schedule, stepwise
 from sopd.handlers import facts as known_facts
-from sopd.handlers.app import App, RunningSop
+from sopd.handlers.app import App
+from sopd.handlers.catalogue import RunningSop
 from sopd.handlers.entries import Judged, Wish
 from sopd.handlers.planning_facts import check, run_conditions
 from sopd.handlers.preview_ahead import Ahead, Subject

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 
 from sopd.handlers import refusals, tags
 from sopd.handlers.app import App
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import Consequences
 from sopd.store import Transaction
 from sopd.store.queries import tags as queries
 from sopd.store.queries.tags import LibraryTag

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from sopd.commands import TagRelation
 from sopd.handlers import customers
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import Consequences
 from sopd.store import Store
 from tests.support.shop import Shop
 

@@ -9,7 +9,8 @@ import pytest
 from sopd.commands import TransferEnrollments
 from sopd.errors import NotFound, Refused
 from sopd.handlers import transfers
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import Consequences
 from sopd.store import Store
 from tests.support.shop import Shop
 

@@ -8,7 +8,7 @@ import pytest
 
 from machines.events import ResultUnreported
 from machines.workdays import Workdays
-from sopd.handlers import enrollments
+from sopd.handlers import stepwise
 from sopd.store import Store
 from sopd.store.tables import Signal
 from tests.support.company import TestCompany, at, local
@@ -56,7 +56,7 @@ def replies(company: TestCompany, who: SimpleNamespace, when: str) -> None:
         at=at(when), received_at=company.now, text="?")  # fmt: skip
     run_id = company.run(who).id
     with company.store.transaction() as tx:
-        enrollments.answered(tx, company.app, [(run_id, at(when))])
+        stepwise.answered(tx, company.app, [(run_id, at(when))])
 
 
 def test_the_first_step_counts_from_the_entry_and_the_next_from_the_sending_of_the_first(company: TestCompany) -> None:

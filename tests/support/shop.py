@@ -16,8 +16,9 @@ from sopd import sweep
 from sopd.commands import EndEnrollments, StartEnrollments, TagRelation, TransferEnrollments
 from sopd.handlers import attributes, customers, endings, entries_by_hand, initialising, signals, transfers
 from sopd.handlers.attributes import Change
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
 from sopd.handlers.entries_by_hand import Pulled
+from sopd.handlers.happened import Consequences
 from sopd.handlers.transfers import Transferred
 from sopd.incoming.conversation import Message
 from sopd.incoming.events import EventIn

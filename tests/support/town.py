@@ -20,7 +20,8 @@ from sopd.commands import ApplySop, StartSop
 from sopd.crypto import CallbackCrypto
 from sopd.handlers import inbox, sops, tags, upkeep
 from sopd.handlers.app import App, Company, Programs
-from sopd.handlers.consequences import Consequences, follow
+from sopd.handlers.consequences import follow
+from sopd.handlers.happened import Consequences
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Faults
 from sopd.sandbox.letters import PostHabits
