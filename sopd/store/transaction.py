@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from peewee import BigIntegerField, BooleanField, IntegerField
 
@@ -244,6 +245,16 @@ def columns_of(table: type[Row]) -> dict[str, Column]:
     """The columns of a table by name, in the order of the schema."""
     fields = table._meta.sorted_fields
     return {field.column_name: Column(field.column_name, _type_of(field), field.default) for field in fields}
+
+
+_TYPES = {int: "bigint", str: "text", bool: "bool"}
+
+
+@lru_cache(maxsize=64)
+def types_of(row: type[NamedTuple]) -> Mapping[str, str]:
+    """The columns of a NamedTuple of ints, texts and truths as `Transaction.table` takes them."""
+    kinds = get_type_hints(row)
+    return MappingProxyType({name: _TYPES[(get_args(kind) or (kind,))[0]] for name, kind in kinds.items()})
 
 
 def _filled(rows: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from sopd.store.queries import locks
 from sopd.store.queries.due import CARDS, DISPATCH_LOOPS
-from sopd.store.queries.enrollments import columns_of
 from sopd.store.tables import Dispatch
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 
 class TaskRow(NamedTuple):
@@ -144,7 +143,7 @@ def lock_runs(tx: Transaction, dispatch_ids: Iterable[int]) -> set[int]:
 
 def save(tx: Transaction, rows: Sequence[NamedTuple]) -> None:
     """Write what locked tasks, or cards, become: `Saved` rows, all of one kind, at least one."""
-    columns = columns_of(type(rows[0]))
+    columns = types_of(type(rows[0]))
     given = tx.table(columns, rows)
     changes = ", ".join(f"{name} = n.{name}" for name in columns if name != "id")
     tx.run(

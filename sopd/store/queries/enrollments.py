@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from types import MappingProxyType
-from typing import NamedTuple, get_args, get_type_hints
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sopd.store.dialect import Given
 from sopd.store.errors import Conflict
 from sopd.store.queries import locks
 from sopd.store.tables import Refusal
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 _RUN = (
     "id, sop_id, version_id, subject_id, customer_id, relation_id, member_id, state, anchor_at, entered_at, due_at,"
@@ -121,15 +119,6 @@ class Note(NamedTuple):
 
 Ids = Sequence[int]
 
-_TYPES = {int: "bigint", str: "text", bool: "bool"}
-
-
-@lru_cache(maxsize=64)
-def columns_of(row: type[NamedTuple]) -> Mapping[str, str]:
-    """The columns of a NamedTuple of ints, texts and truths as `Transaction.table` takes them."""
-    kinds = get_type_hints(row)
-    return MappingProxyType({name: _TYPES[(get_args(kind) or (kind,))[0]] for name, kind in kinds.items()})
-
 
 def due_ids(tx: Transaction, limit: int) -> list[int]:
     """Enrollments whose next step is due, the longest waiting first."""
@@ -200,7 +189,7 @@ def go_on(tx: Transaction, groups: Sequence[tuple[Ids, Onward]]) -> None:
         "state = n.state, due_at = n.due_at, mass_at = n.mass_at, parked_at = null, counts_from = n.counts_from,"
         " waits_reply = false",
         (),
-        tx.alike(columns_of(Onward), groups),
+        tx.alike(types_of(Onward), groups),
         sum(len(ids) for ids, _ in groups),
     )
 
@@ -212,7 +201,7 @@ def close(tx: Transaction, groups: Sequence[tuple[Ids, Closed]]) -> None:
         "state = n.state, due_at = null, mass_at = null, parked_at = null, counts_from = null, waits_reply = false,"
         " closed_at = ?, reason = n.reason, ended_by = n.ended_by",
         (tx.now,),
-        tx.alike(columns_of(Closed), groups),
+        tx.alike(types_of(Closed), groups),
         sum(len(ids) for ids, _ in groups),
     )
 
@@ -244,7 +233,7 @@ def insert_pushes_of_entry(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]
 
 
 def _new_pushes(tx: Transaction, groups: Sequence[tuple[Ids, NewPush]]) -> tuple[str, Sequence[object]]:
-    given = tx.alike(columns_of(NewPush), groups)
+    given = tx.alike(types_of(NewPush), groups)
     sql = (
         "insert into push (enrollment_id, step_id, sop_id, version_id, customer_id, relation_id, member_id, channel,"
         " takes_quota, state, reason, due_at, fired_at, next_due_at, plan_at, settled_at, deferred)"
@@ -259,7 +248,7 @@ def tell(tx: Transaction, groups: Sequence[tuple[Ids, Line]]) -> None:
     """Append to the journals, all at this transaction's instant; like runs are told with one row."""
     if not groups:
         return
-    given = tx.alike(columns_of(Line), groups)
+    given = tx.alike(types_of(Line), groups)
     tx.run(
         "insert into journal (enrollment_id, at, kind, state_from, state_to, reason, detail)"
         f" select n.id, cast(? as bigint), n.kind, n.state_from, n.state_to, n.reason, n.detail from {given.sql} n",
@@ -365,7 +354,7 @@ def enter(tx: Transaction, groups: Sequence[tuple[Ids, NewRun]]) -> dict[tuple[i
     One that another transaction has just let in is left as it is and not returned. Ids rise with the relations', in
     whatever order the database joins: who came first goes first wherever two are alike.
     """
-    given = tx.alike(columns_of(NewRun), groups)
+    given = tx.alike(types_of(NewRun), groups)
     made = tx.rows(
         "insert into enrollment (sop_id, version_id, subject_id, run_no, customer_id, relation_id, member_id, state,"
         " anchor_at, entered_at, cause, due_at, mass_at, counts_from, hop, chain, inherited, after_signal,"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sopd.store.queries.enrollments import columns_of
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 
 def relations(tx: Transaction, customer_ids: Iterable[int]) -> list[tuple[Any, ...]]:
@@ -41,7 +40,7 @@ class Bound(NamedTuple):
 
 def bind(tx: Transaction, rows: Sequence[Bound]) -> None:
     """Give locked open runs to other relations."""
-    given = tx.table(columns_of(Bound), rows)
+    given = tx.table(types_of(Bound), rows)
     # The plus sign: by an index on `closed_at` SQLite would read all runs that are open, not these few.
     tx.run(
         "update enrollment set member_id = n.member_id, relation_id = n.relation_id, subject_id = n.subject_id,"

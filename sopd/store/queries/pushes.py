@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sopd.store.queries.enrollments import columns_of
 from sopd.store.tables import Reservation
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 WAITS_FOR_OTHER = "same content via %"
 
@@ -115,7 +114,7 @@ def close_tasks(tx: Transaction, dispatch_ids: Sequence[int], state: str, reason
 
 def change(tx: Transaction, rows: Sequence[Changed]) -> None:
     """Write what pushes become."""
-    given = tx.table(columns_of(Changed), rows)
+    given = tx.table(types_of(Changed), rows)
     tx.run(
         "update push set state = n.state, reason = n.reason, mark = coalesce(n.mark, push.mark), plan_at = n.plan_at,"
         " deferred = push.deferred + n.deferred, dispatch_id = n.dispatch_id,"

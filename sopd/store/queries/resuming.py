@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sopd.store.queries.enrollments import columns_of
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 
 class Waiting(NamedTuple):
@@ -130,7 +129,7 @@ def cut_short(tx: Transaction, key: str) -> str | None:
 
 def shift(tx: Transaction, rows: Sequence[Moved]) -> None:
     """Move what locked runs count from."""
-    given = tx.table(columns_of(Moved), rows)
+    given = tx.table(types_of(Moved), rows)
     tx.run(
         "update enrollment set anchor_at = n.anchor_at, anchor_moves_ms = n.anchor_moves_ms,"
         f" counts_from = n.counts_from from {given.sql} n where enrollment.id = n.id",
@@ -140,7 +139,7 @@ def shift(tx: Transaction, rows: Sequence[Moved]) -> None:
 
 def go_on(tx: Transaction, rows: Sequence[Ahead]) -> None:
     """Let runs that were laid aside wait for what is to come."""
-    given = tx.table(columns_of(Ahead), rows)
+    given = tx.table(types_of(Ahead), rows)
     tx.run(
         "update enrollment set due_at = n.due_at, mass_at = n.mass_at, parked_at = null, rev = enrollment.rev + 1"
         f" from {given.sql} n where enrollment.id = n.id",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sopd.store.queries.enrollments import columns_of
-from sopd.store.transaction import Transaction
+from sopd.store.transaction import Transaction, types_of
 
 
 class Settlement(NamedTuple):
@@ -74,7 +73,7 @@ def first_answers(tx: Transaction, sends: Sequence[tuple[int, int]]) -> dict[int
 
 def set_clocks(tx: Transaction, rows: Sequence[Clock]) -> None:
     """Write what locked runs, which are open, wait for."""
-    given = tx.table(columns_of(Clock), rows)
+    given = tx.table(types_of(Clock), rows)
     tx.run(
         "update enrollment set due_at = n.due_at, mass_at = n.mass_at, counts_from = n.counts_from,"
         f" waits_reply = n.waits_reply, rev = enrollment.rev + 1 from {given.sql} n where enrollment.id = n.id",
