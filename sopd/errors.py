@@ -41,5 +41,11 @@ class NotFound(Refused):
     """The thing that was named does not exist."""
 
 
+def no_such(kind: str, *names: object) -> NotFound:
+    """`there is no customer wm1, wm2`, with the command that lists what there is of this kind."""
+    listed = "dispatch" if kind == "task" else kind.lower()
+    return NotFound(f"there is no {kind} {', '.join(map(str, names))}", f"`sopd {listed} list` shows them")
+
+
 class NoProgress(SopdError):
     """This process does not get on at the moment, and may again; if it does not, systemd's watchdog ends it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from sopd.cli.failure import unknown
-from sopd.errors import NotFound, Refused
+from sopd.errors import NotFound, Refused, no_such
 from sopd.store import Transaction
 from sopd.store.queries import views, views_people, views_runs, views_sending
 from sopd.store.queries.views import Published, SopSummary
@@ -83,7 +83,7 @@ def run(tx: Transaction, enrollment_id: int) -> RunRow:
     """The run of this id."""
     found = views_runs.run(tx, enrollment_id)
     if found is None:
-        raise NotFound(f"there is no enrollment {enrollment_id}", "`sopd enrollment list` shows them")
+        raise no_such("enrollment", enrollment_id)
     return found
 
 
@@ -91,7 +91,7 @@ def push(tx: Transaction, push_id: int) -> PushRow:
     """The push of this id."""
     found = views_sending.push(tx, push_id)
     if found is None:
-        raise NotFound(f"there is no push {push_id}", "`sopd push list` shows them")
+        raise no_such("push", push_id)
     return found
 
 
@@ -99,7 +99,7 @@ def task(tx: Transaction, dispatch_id: int) -> TaskRow:
     """The task of this id."""
     found = views_sending.task(tx, dispatch_id)
     if found is None:
-        raise NotFound(f"there is no dispatch {dispatch_id}", "`sopd dispatch list` shows them")
+        raise no_such("dispatch", dispatch_id)
     return found
 
 

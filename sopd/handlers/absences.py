@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from sopd.commands import AcceptAbsences
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import customers
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -23,7 +23,7 @@ A_BATCH = 500
 def count(tx: Transaction, userid: str) -> int:
     """How many of a member's customers are held. Raises NotFound for a member nobody knows, Refused if none is."""
     if not members.is_member(tx, userid):
-        raise NotFound(f"there is no member {userid}", "`sopd member list` shows them")
+        raise no_such("member", userid)
     held = people.count_missing(tx, userid, reading_jobs.reading_since(tx))
     if not held:
         raise Refused(f"nobody of {userid} is held as missing", "`sopd member list --held` shows of whom customers are")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from machines.calendar import SECOND_MS
 from sopd.commands import MuteCustomer, TagRelation
-from sopd.errors import NotFound, Refused
+from sopd.errors import NotFound, Refused, no_such
 from sopd.handlers import contact_news, dispatches, forgotten, handovers, pushes, tag_library, tags
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -125,7 +125,7 @@ def mute(app: App, command: MuteCustomer) -> None:
     with app.store.transaction() as tx:
         customer_id = people.mute(tx, command.external_userid, tx.now if command.muted else None)
         if customer_id is None:
-            raise _no_customer(command.external_userid)
+            raise no_such("customer", command.external_userid)
         audit.write(tx, command.who, f"customer {'mute' if command.muted else 'unmute'}", command.external_userid)
         if command.muted:
             runs = run_queries.lock(tx, people.runs_of_customer(tx, customer_id))
@@ -160,7 +160,3 @@ def _relation(tx: Transaction, external_userid: str, userid: str) -> Known:
     if relation.state != "active":
         raise Refused(f"{external_userid} and {userid} are not in contact: {relation.state}", "tags need a contact")
     return relation
-
-
-def _no_customer(external_userid: str) -> NotFound:
-    return NotFound(f"there is no customer {external_userid}", "`sopd customer list` shows them")

@@ -19,7 +19,7 @@ from machines.dispatch.life import NEEDS_OPERATOR, PLANNED, SENDING, UNCERTAIN
 from machines.events import Doubtful, PushResolved, Resolved, TaskRefused
 from machines.push import PushDecision, PushFacts
 from sopd.commands import ResolveDispatch
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import contents, dispatches, pushes, refusals, requests, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.dispatches import Task
@@ -171,7 +171,7 @@ def resolve(app: App, command: ResolveDispatch) -> int:
         run_queries.lock(tx, runs)
         task = next(iter(dispatches.lock(tx, [command.dispatch_id])), None)
         if task is None:
-            raise NotFound(f"there is no task {command.dispatch_id}", "`sopd dispatch list` shows them")
+            raise no_such("task", command.dispatch_id)
         if task.state != NEEDS_OPERATOR:
             raise Refused(
                 f"task {task.row.id} is {task.state}, and WeCom's word counts",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from machines.events import ManualEnd
 from sopd.commands import EndEnrollments
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import enrollments, tag_library
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -41,18 +41,23 @@ def resolve(tx: Transaction, add: Sequence[str], remove: Sequence[str]) -> EndTa
     return EndTags(tuple(found.tag_ids[name] for name in add), tuple(found.tag_ids[name] for name in remove))
 
 
+def meant(tx: Transaction, enrollment_ids: Iterable[int]) -> tuple[int, ...]:
+    """These runs, open or not, each once. Raises NotFound if one of them does not exist."""
+    wanted = tuple(dict.fromkeys(enrollment_ids))
+    known = queries.existing(tx, wanted)
+    if strange := [one for one in wanted if one not in known]:
+        raise no_such("enrollment", *strange)
+    return wanted
+
+
 def end_by_operator(app: App, command: EndEnrollments) -> Ended:
     """End open runs `manual_end`, with optional tags (names or ids) on the owner's relation.
 
     Raises NotFound if one of the runs does not exist and Refused for unknown tags; nothing is changed then.
     """
-    wanted = tuple(dict.fromkeys(command.enrollment_ids))
     with app.store.transaction() as tx:
         tags = resolve(tx, command.add_tags, command.remove_tags)
-        known = queries.existing(tx, wanted)
-        strange = [str(one) for one in wanted if one not in known]
-        if strange:
-            raise NotFound(f"there is no enrollment {', '.join(strange)}", "`sopd enrollment list` shows them")
+        wanted = meant(tx, command.enrollment_ids)
         ended = tuple(run.id for run in queries.lock(tx, wanted))
         event = ManualEnd(
             by=command.who,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from machines.sop import Program
 from sopd.commands import StartEnrollments
-from sopd.errors import NotFound, Refused
+from sopd.errors import NotFound, Refused, no_such
 from sopd.handlers import entries, owners
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -44,7 +44,7 @@ def start(app: App, command: StartEnrollments, *, dry: bool = False) -> tuple[Pu
     with app.store.reading() if dry else app.store.transaction() as tx:
         sop = sop_queries.by_key(tx, command.key)
         if sop is None:
-            raise NotFound(f"there is no SOP {command.key!r}", "`sopd sop list` shows them")
+            raise no_such("SOP", repr(command.key))
         customers = _customers(tx, wanted)
         wishes = _wishes(tx, app, command, sop, {one: customers[one] for one in wanted})
         results, happened = entries.enter(tx, app, wishes, dry=dry)
@@ -60,7 +60,7 @@ def _customers(tx: Transaction, wanted: tuple[str, ...]) -> dict[str, int]:
     known = queries.customer_ids(tx, wanted)
     strange = [one for one in wanted if one not in known]
     if strange:
-        raise NotFound(f"there is no customer {', '.join(strange)}", "`sopd customer list` shows them")
+        raise no_such("customer", *strange)
     return known
 
 
@@ -95,7 +95,7 @@ def _contacts(
     """By customer, the relation to the named member. Nobody else acts in his place: that is why he was named."""
     member = command.member or ""
     if not queries.is_member(tx, member):
-        raise NotFound(f"there is no member {member}", "`sopd member list` shows them")
+        raise no_such("member", member)
     if program is not None and not program.in_scope(member):
         raise Refused(f"{member} takes no part in {command.key}", f"`sopd sop show {command.key}` names its members")
     found = {

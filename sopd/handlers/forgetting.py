@@ -15,7 +15,7 @@ from machines.calendar import MINUTE_MS
 from machines.events import ManualEnd
 from machines.reasons import family
 from sopd.commands import ForgetCustomer
-from sopd.errors import NotFound
+from sopd.errors import no_such
 from sopd.handlers import enrollments
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -59,7 +59,7 @@ def forget(app: App, command: ForgetCustomer) -> int:
     with app.store.transaction() as tx:
         customer_id = people.mute(tx, command.external_userid, tx.now)
         if customer_id is None:
-            raise _no_customer(command.external_userid)
+            raise no_such("customer", command.external_userid)
         queries.remember(tx, hash_of(command.external_userid))
         runs = people.runs_of_customer(tx, customer_id)
         follow(tx, app, enrollments.end(tx, app, runs, ManualEnd(command.who, WHY), by=command.who))
@@ -127,9 +127,5 @@ def _erase(tx: Transaction, customer_id: int, external_userid: str) -> None:
 def _customer(tx: Transaction, external_userid: str) -> int:
     found = people.customer_id(tx, external_userid)
     if found is None:
-        raise _no_customer(external_userid)
+        raise no_such("customer", external_userid)
     return found
-
-
-def _no_customer(external_userid: str) -> NotFound:
-    return NotFound(f"there is no customer {external_userid}", "`sopd customer list` shows them")

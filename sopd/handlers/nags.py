@@ -19,7 +19,7 @@ from machines.nags import Unconfirmed
 from machines.reasons import NOT_CONFIRMED, explain
 from machines.sop import Program
 from sopd.commands import RemindDispatch
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import dispatches, refusals
 from sopd.handlers.app import App
 from sopd.handlers.dispatches import Task
@@ -187,7 +187,7 @@ def want(app: App, command: RemindDispatch) -> None:
     """
     with app.store.transaction() as tx:
         if not queries.lock_member_of(tx, command.dispatch_id):
-            raise NotFound(f"there is no task {command.dispatch_id}", "`sopd dispatch list` shows them")
+            raise no_such("task", command.dispatch_id)
         task = dispatches.lock(tx, [command.dispatch_id])[0]
         if task.state != REQUESTED:
             raise Refused(

@@ -31,7 +31,7 @@ from machines.rules import evaluate
 from machines.slots import creation_minute
 from machines.sop import Program, ProgramStep
 from machines.timetable import earliest_send
-from sopd.errors import NotFound, Refused
+from sopd.errors import NotFound, Refused, no_such
 from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead, preview_load, schedule, stepwise
 from sopd.handlers import facts as known_facts
 from sopd.handlers.app import App
@@ -105,7 +105,7 @@ def preview(
     with app.store.reading() as tx:
         sop, who = sops.by_key(tx, key), queries.pair(tx, relation_id)
         if sop is None:
-            raise NotFound(f"there is no SOP {key!r}", "`sopd sop list` shows them")
+            raise no_such("SOP", repr(key))
         if who is None:
             raise NotFound(f"there is no relation {relation_id}")
         if sop.version_id is None:

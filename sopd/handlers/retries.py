@@ -17,7 +17,7 @@ from machines.push.life import FINAL
 from machines.reasons import IN_DOUBT, NOT_OVER, RETRY, SOP_NOT_RUNNING, SOP_PAUSED
 from machines.sop import Program
 from sopd.commands import RetryPushes
-from sopd.errors import NotFound
+from sopd.errors import no_such
 from sopd.handlers import pushes
 from sopd.handlers.app import App
 from sopd.store import Transaction
@@ -48,9 +48,8 @@ def retry(app: App, command: RetryPushes) -> list[Retried]:
     with app.store.transaction() as tx:
         runs = run_queries.lock_runs(tx, push_queries.enrollments_of(tx, wanted))
         rows = {row.id: row for row in queries.rows(tx, wanted)}
-        unknown = [str(push_id) for push_id in wanted if push_id not in rows]
-        if unknown:
-            raise NotFound(f"there is no push {', '.join(unknown)}", "`sopd push list` shows them")
+        if unknown := [push_id for push_id in wanted if push_id not in rows]:
+            raise no_such("push", *unknown)
         programs = app.programs.all(tx, [row.version_id for row in rows.values()])
         states = sops.states(tx)
         found = {key: _why_not(row, runs[row.enrollment_id], programs, states) for key, row in rows.items()}

@@ -12,7 +12,7 @@ import secrets
 from typing import NamedTuple
 
 from sopd.commands import CreateToken, RevokeToken
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers.app import App
 from sopd.store import Store
 from sopd.store.queries import audit
@@ -53,7 +53,7 @@ def revoke(app: App, command: RevokeToken) -> None:
     """Let a token open nothing any more, from the next request on. NotFound if there is none of that name."""
     with app.store.transaction() as tx:
         if not queries.revoke(tx, command.name):
-            raise NotFound(f'there is no token "{command.name}"', "`sopd token list` shows them")
+            raise no_such("token", f'"{command.name}"')
         audit.write(tx, command.who, "token revoke", command.name)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from machines.events import ManualEnd
 from machines.reasons import INSIDE
 from sopd.commands import TransferEnrollments
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import endings, enrollments, entries, flows
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
@@ -47,7 +47,7 @@ def transfer(app: App, command: TransferEnrollments, *, dry: bool = False) -> tu
     with app.store.reading() if dry else app.store.transaction() as tx:
         catalogue = app.programs.catalogue(tx, holding=not dry)
         if catalogue.id_of(command.to) is None:
-            raise NotFound(f"there is no SOP {command.to!r}", "`sopd sop list` shows them")
+            raise no_such("SOP", repr(command.to))
         if why := flows.closed(catalogue, command.to):
             raise Refused(f"nobody flows into {command.to}: {why}", "flows lead into SOPs of kind nurture")
         tags = endings.resolve(tx, command.add_tags, command.remove_tags)
@@ -74,12 +74,7 @@ def transfer(app: App, command: TransferEnrollments, *, dry: bool = False) -> tu
 
 def _runs(tx: Transaction, command: TransferEnrollments) -> list[OpenRun]:
     """The open runs that are meant; those that have ended are left out."""
-    wanted = tuple(dict.fromkeys(command.enrollment_ids))
-    known = run_queries.existing(tx, wanted)
-    strange = [str(one) for one in wanted if one not in known]
-    if strange:
-        raise NotFound(f"there is no enrollment {', '.join(strange)}", "`sopd enrollment list` shows them")
-    runs = queries.open_runs(tx, wanted)
+    runs = queries.open_runs(tx, endings.meant(tx, command.enrollment_ids))
     return queries.open_beside(tx, [run.id for run in runs]) if command.all_relations else runs
 
 

@@ -14,7 +14,7 @@ from machines.dispatch.life import CONFIRMED, FINAL, NEEDS_OPERATOR, PLANNED
 from machines.events import StopWanted
 from machines.reasons import OPERATOR
 from sopd.commands import CancelDispatch
-from sopd.errors import NotFound, Refused
+from sopd.errors import Refused, no_such
 from sopd.handlers import card_updates, dispatches, task_pushes
 from sopd.handlers.app import App
 from sopd.handlers.dispatches import Task
@@ -47,7 +47,7 @@ def _cancel(tx: Transaction, app: App, command: CancelDispatch) -> Withdrawn | N
     runs = queries.lock_runs(tx, [command.dispatch_id])
     task = next(iter(dispatches.lock(tx, [command.dispatch_id])), None)
     if task is None:
-        raise NotFound(f"there is no task {command.dispatch_id}", "`sopd dispatch list` shows them")
+        raise no_such("task", command.dispatch_id)
     _refuse(task)
     if task.state in OUT:
         audit.write(tx, command.who, "dispatch cancel", str(task.row.id))
