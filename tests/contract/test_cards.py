@@ -15,7 +15,7 @@ from sopd.handlers.consequences import follow
 from sopd.store import Store
 from sopd.wecom.notices import Receipt
 from tests.support.desk_of_cards import CALL, HANDED_AT, REMIND, CardDesk
-from tests.support.plans import assert_uses_index
+from tests.support.plans import assert_uses_index, hearing
 from tests.support.rig import at
 
 SMALL, LARGE = 1, 40
@@ -49,12 +49,8 @@ def pressed(desk: CardDesk, requests: list[card_requests.Request], key: str) -> 
 
 def statements(desk: CardDesk, work: Callable[[], object]) -> int:
     """How many statements the work made; BEGIN, COMMIT and the look at the clock are not counted."""
-    seen: list[str] = []
-    desk.store.on_statement(seen.append)
-    try:
+    with hearing(desk.store) as seen:
         work()
-    finally:
-        desk.store.on_statement(None)
     return sum(1 for sql in seen if not sql.startswith(("begin", "commit")) and "from clock" not in sql)
 
 

@@ -10,6 +10,7 @@ from sopd.commands import MuteCustomer
 from sopd.handlers import customers
 from sopd.store import Store
 from tests.support.company import at, local
+from tests.support.plans import hearing
 from tests.support.shop import Shop
 
 VIP, SUN, END, DONE = "level/vip", "likes/sun", "result/end", "result/done"
@@ -319,11 +320,9 @@ def test_the_statements_of_an_entry_do_not_depend_on_how_many_enter(shop: Shop, 
     for name in names:
         shop.meets("alice", name)
     shop.start(nurture(more=f"early_end: {{when: {{any: [{{tag: [{END}]}}, {{event: shop}}]}}}}"))
-    seen: list[str] = []
 
-    shop.store.on_statement(seen.append)
-    shop.pull("care", *names)
-    shop.store.on_statement(None)
+    with hearing(shop.store) as seen:
+        shop.pull("care", *names)
 
     assert len(shop.rows("select 1 from enrollment")) == count
     counted = [sql for sql in seen if not sql.startswith(("begin", "commit"))]

@@ -16,6 +16,7 @@ from sopd.store.errors import Unavailable
 from sopd.store.tables import Customer, Enrollment, Flip, Job, Relation, RelationTag, SetAside
 from tests.support.company import WHO, TestCompany, local
 from tests.support.factories import add_many, all_rows
+from tests.support.plans import hearing
 
 CARE = """
 sop: care
@@ -312,10 +313,8 @@ def test_time_atoms_are_armed_for_everybody_and_let_people_in_later(store: Store
 def test_a_page_costs_the_same_statements_however_many_it_holds(store: Store, people: int) -> None:
     town = Town(store, people=people)
     town.begin()
-    said: list[str] = []
-    store.on_statement(said.append)
-    initialising.run_once(town.app)
-    store.on_statement(None)
+    with hearing(store) as said:
+        initialising.run_once(town.app)
 
     assert len(said) == STATEMENTS_OF_A_PAGE, said
 

@@ -13,6 +13,7 @@ from sopd.store.tables import Dirty, Inbox, Job, SetAside
 from sopd.wecom.callbacks import CallbackEvent, parse
 from tests.support.caller import NEW_YEAR
 from tests.support.factories import all_rows
+from tests.support.plans import hearing
 from tests.support.town import Town
 
 
@@ -43,12 +44,9 @@ def states(town: Town) -> list[tuple]:
 
 
 def test_callbacks_that_arrive_together_are_one_insert(town: Town) -> None:
-    statements: list[str] = []
-    town.store.on_statement(statements.append)
+    with hearing(town.store) as statements:
+        inbox.accept(town.app, [event("edit_external_contact", f"wm{n}") for n in range(300)])
 
-    inbox.accept(town.app, [event("edit_external_contact", f"wm{n}") for n in range(300)])
-
-    town.store.on_statement(None)
     assert len([sql for sql in statements if sql.startswith("insert")]) == 1
     assert len(all_rows(town.store, Inbox)) == 300
 
@@ -209,11 +207,9 @@ def test_a_page_costs_the_same_statements_whatever_its_size(town: Town, size: in
     changes = ("add_external_contact", "edit_external_contact", "del_follow_user")
     events = [event(changes[n % 3], f"wm{n}", NEW_YEAR + n * 1000) for n in range(3 * size)]
     inbox.accept(town.app, events)
-    statements: list[str] = []
-    town.store.on_statement(statements.append)
 
-    inbox.digest(town.app, fast=False)
+    with hearing(town.store) as statements:
+        inbox.digest(town.app, fast=False)
 
-    town.store.on_statement(None)
     counted = [sql for sql in statements if "order by c.id for update" not in sql]  # only PostgreSQL needs these
     assert len(counted) <= 21, statements

@@ -16,6 +16,7 @@ from sopd.store import Store
 from sopd.store.tables import Audit, Dirty, Enrollment, Job, Member, Relation, Tag
 from tests.support.caller import NEW_YEAR
 from tests.support.factories import all_rows
+from tests.support.plans import hearing
 from tests.support.scripted_wecom import ScriptedWeCom, client_of
 from tests.support.town import BOUGHT, CARE, PRICE, SUN, Town
 
@@ -581,10 +582,8 @@ def test_a_page_costs_the_same_statements_whatever_its_size(store: Store) -> Non
         counts.append(0)
     for position, size in enumerate((1, 90)):
         town.world.members[f"carl{size}"].in_scope = True
-        statements: list[str] = []
-        store.on_statement(statements.append)
-        town.read_all()
-        store.on_statement(None)
+        with hearing(store) as statements:
+            town.read_all()
         town.world.members[f"carl{size}"].in_scope = False
         counts[position] = len(statements)
 

@@ -15,6 +15,7 @@ from sopd.store.tables import Audit, Customer, Dirty, Enrollment, Inbox, Relatio
 from tests.contract.test_people_inbox import event
 from tests.support.caller import NEW_YEAR
 from tests.support.factories import all_rows
+from tests.support.plans import hearing
 from tests.support.town import BOUGHT, PRICE, SUN, Town
 
 ADDED = NEW_YEAR + 1000
@@ -484,12 +485,10 @@ def test_a_page_of_sightings_costs_the_same_statements_whatever_its_size(town: T
     for number in range(size):
         contact = town.app.wecom.contact(f"wm{number}")
         sightings.append(Sighting("alice", f"wm{number}", None, "added", contact.profile, contact.follows[0], mark=1))
-    statements: list[str] = []
-    town.store.on_statement(statements.append)
 
-    observe(town.app, sightings)
+    with hearing(town.store) as statements:
+        observe(town.app, sightings)
 
-    town.store.on_statement(None)
     assert len(town.runs()) == size
     assert len(statements) <= 40, "\n".join(statements)
 

@@ -16,6 +16,7 @@ from sopd.store import Store
 from sopd.store.queries import facts
 from sopd.store.tables import Outbox, Relation, RelationTag, Tag
 from tests.support.factories import T0, add, all_rows, befriend
+from tests.support.plans import hearing
 
 BOUGHT, ASKED = "etBought", "etAsked"
 
@@ -157,14 +158,11 @@ def test_deleted_tags_leave_relations_by_pages(app: App, store: Store) -> None:
 @pytest.mark.parametrize("size", [1, 40])
 def test_the_number_of_statements_does_not_grow_with_the_page(app: App, store: Store, size: int) -> None:
     relations = [befriend(store, f"member{n}") for n in range(size)]
-    statements: list[str] = []
-    store.on_statement(statements.append)
 
-    write(app, [(one.id, [BOUGHT], [ASKED]) for one in relations])
-    with store.transaction() as tx:
-        rows = [Written(row_id, relation_id, Payload.read(text), True)
-                for row_id, relation_id, text in tx.rows("select id, relation_id, payload from outbox")]  # fmt: skip
-        tags.written(tx, app, rows)
+    with hearing(store) as statements:
+        write(app, [(one.id, [BOUGHT], [ASKED]) for one in relations])
+        with store.transaction() as tx:
+            rows = tx.rows("select id, relation_id, payload from outbox")
+            tags.written(tx, app, [Written(*ids, Payload.read(text), True) for *ids, text in rows])
 
-    store.on_statement(None)
     assert len(statements) <= 24

@@ -8,7 +8,7 @@ from sopd.handlers import pruning
 from sopd.store import Store
 from sopd.store.tables import Inbox, Journal, Push, Signal
 from tests.support.factories import add, add_many, all_rows, befriend, enrol, publish
-from tests.support.plans import plan_of
+from tests.support.plans import hearing, plan_of
 
 DAY_MS = 86_400_000
 NOW = 1_795_000_000_000
@@ -39,10 +39,8 @@ def ended_runs(store: Store, count: int) -> None:
 
 
 def statements(app: OnlyStore, kind: str) -> list[str]:
-    said: list[str] = []
-    app.store.on_statement(said.append)
-    pruning.prune(app, kind, NOW)
-    app.store.on_statement(None)
+    with hearing(app.store) as said:
+        pruning.prune(app, kind, NOW)
     return said
 
 

@@ -8,6 +8,7 @@ from sopd.handlers import signals
 from sopd.incoming.events import EventIn
 from sopd.store import Store
 from tests.support.company import at
+from tests.support.plans import hearing
 from tests.support.shop import Shop
 
 VIP, SUN, END = "level/vip", "likes/sun", "result/end"
@@ -210,12 +211,9 @@ def test_the_statements_of_a_round_do_not_depend_on_how_many_end(shop: Shop, cou
         shop.meets("alice", name)
     shop.start(nurture("{event: paid}"))
     shop.pull("care", *names)
-    seen: list[str] = []
-
     signals.take_events(shop.app, [(n, EventIn(ref=f"r{n}", name="paid", customer=one)) for n, one in enumerate(names)])
-    shop.store.on_statement(seen.append)
-    signals.digest(shop.app)
-    shop.store.on_statement(None)
+    with hearing(shop.store) as seen:
+        signals.digest(shop.app)
 
     assert shop.rows("select count(*) from enrollment where state = 'early_end'") == [(count,)]
     counted = [sql for sql in seen if not sql.startswith(("begin", "commit"))]

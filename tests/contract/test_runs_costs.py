@@ -18,7 +18,7 @@ from sopd.store.migrate import migrate
 from sopd.store.tables import Push
 from tests.bench import filling
 from tests.support.company import TestCompany
-from tests.support.plans import assert_uses_index
+from tests.support.plans import assert_uses_index, hearing
 
 CARE = """
 sop: care
@@ -50,12 +50,8 @@ def statements(company: TestCompany, work: Callable[[], object]) -> int:
 
     Nor are locks of customers that come first: only PostgreSQL needs them.
     """
-    seen: list[str] = []
-    company.store.on_statement(seen.append)
-    try:
+    with hearing(company.store) as seen:
         work()
-    finally:
-        company.store.on_statement(None)
     counted = [sql for sql in seen if not sql.startswith(("begin", "commit")) and ORDERED not in sql]
     return sum(1 for sql in counted if "from clock" not in sql)
 

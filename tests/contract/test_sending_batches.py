@@ -20,7 +20,7 @@ from sopd.store import Store
 from sopd.store.counters import read_counters
 from sopd.store.tables import TABLES
 from sopd.wecom.sends import SendResult
-from tests.support.plans import assert_uses_index
+from tests.support.plans import assert_uses_index, hearing
 from tests.support.rig import WHO
 from tests.support.sending import CREATED, SOP, Desk
 
@@ -47,10 +47,8 @@ def emptied(store: Store) -> Store:
 
 def statements(store: Store, act: Callable[[], Any]) -> int:
     """How many statements an act makes, on this thread and others."""
-    seen: list[str] = []
-    store.on_statement(seen.append)
-    act()
-    store.on_statement(None)
+    with hearing(store) as seen:
+        act()
     return len(seen)
 
 
@@ -115,10 +113,8 @@ def test_stopping_and_issuing_again_costs_the_same_for_few_and_for_many(store: S
 def test_an_unconfirmed_task_costs_no_look_at_its_pushes(store: Store) -> None:
     desk = desk_with(store, 2, 2, until=CREATED + MINUTE_MS)
     desk._go_to(CREATED + 5 * MINUTE_MS)
-    seen: list[str] = []
-    store.on_statement(seen.append)
-    assert collector.run_once(desk.app) == 2
-    store.on_statement(None)
+    with hearing(store) as seen:
+        assert collector.run_once(desk.app) == 2
 
     assert [sql for sql in seen if "join enrollment" in sql or "update push" in sql] == []
 

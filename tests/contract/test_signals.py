@@ -14,7 +14,7 @@ from sopd.store import Store
 from sopd.store.queries import signals as queries
 from sopd.store.queries.signals import Since
 from tests.support.company import TestCompany, at
-from tests.support.plans import assert_uses_index
+from tests.support.plans import assert_uses_index, hearing
 
 ASKING = """
 sop: asking
@@ -218,12 +218,8 @@ def test_a_signal_that_cannot_be_handled_is_set_aside_and_tried_again(company: T
 
 
 def statements(company: TestCompany, work) -> int:
-    seen: list[str] = []
-    company.store.on_statement(seen.append)
-    try:
+    with hearing(company.store) as seen:
         work()
-    finally:
-        company.store.on_statement(None)
     return sum(1 for sql in seen if not sql.startswith(("begin", "commit")) and "from clock" not in sql)
 
 

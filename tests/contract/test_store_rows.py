@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sopd.store import BadStatement, BadValue, Conflict, Store
 from sopd.store.tables import Customer, Dirty, Dispatch, Member, Outbox, Push, RelationTag
 from tests.support.factories import T0, add, add_many, all_rows
-from tests.support.plans import plan_of
+from tests.support.plans import hearing, plan_of
 
 MINUTE = 60_000
 
@@ -213,10 +213,8 @@ def test_two_claimers_at_once_never_get_the_same_row(emptied_postgres: Callable[
 
 
 def test_claiming_goes_through_the_index_of_due_rows(store: Store) -> None:
-    told: list[str] = []
-    store.on_statement(told.append)
-    due(store)
-    store.on_statement(None)
+    with hearing(store) as told:
+        due(store)
     (claim,) = [sql for sql in told if sql.startswith("with picked")]
     assert "dispatch_act" in plan_of(store, claim, (T0,) * claim.count("?"))
 

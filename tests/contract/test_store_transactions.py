@@ -23,6 +23,7 @@ from sopd.store import (
 )
 from sopd.store.tables import Counter, Customer, Member
 from tests.support.factories import T0, add, all_rows
+from tests.support.plans import hearing
 
 
 def test_a_block_that_ends_well_is_committed(store: Store) -> None:
@@ -132,12 +133,9 @@ def test_reading_sees_one_snapshot_while_others_write(store: Store) -> None:
 
 
 def test_the_time_is_the_databases_and_read_once(store: Store) -> None:
-    asked: list[str] = []
-    store.on_statement(asked.append)
-    with store.transaction() as tx:
+    with hearing(store) as asked, store.transaction() as tx:
         now = tx.now
         assert tx.now == now
-    store.on_statement(None)
     assert len([sql for sql in asked if "clock" in sql]) == 1
     # Not compared with this host's clock: it decides nothing. Later than this was written, earlier than year 2200.
     assert 1_790_000_000_000 < now < 7_258_118_400_000
@@ -164,12 +162,9 @@ def test_a_process_that_was_held_up_does_not_put_a_rehearsals_clock_back(store: 
 
 
 def test_every_statement_is_told_before_it_runs(store: Store) -> None:
-    told: list[str] = []
-    store.on_statement(told.append)
-    with store.transaction() as tx:
+    with hearing(store) as told, store.transaction() as tx:
         tx.run("insert into counter (key, n) values ('a', 1)")
         tx.count("b")
-    store.on_statement(None)
     with store.transaction() as tx:
         tx.run("delete from counter")
     assert told[0].startswith("begin")

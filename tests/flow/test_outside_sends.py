@@ -12,6 +12,7 @@ from sopd.config import Quota
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.records import Content
 from sopd.store import Store
+from tests.support.plans import hearing
 from tests.support.rig import at, settings_for
 from tests.support.sending import CREATED, SOP, Desk
 
@@ -158,10 +159,8 @@ def test_reading_costs_statements_per_page_not_per_customer(store: Store, sends:
     desk = desk_of(store, *(f"wm{number:02d}" for number in range(40)))
     own_send(desk, "2026-03-03 09:30", *(f"wm{number:02d}" for number in range(sends)))
     desk.run_until(at("2026-03-03 12:00") - 1)
-    asked: list[str] = []
-    store.on_statement(asked.append)
-    desk.run_for(minutes=1)
-    store.on_statement(None)
+    with hearing(store) as asked:
+        desk.run_for(minutes=1)
 
     assert len(outside(desk)) == sends
     assert sum("reservation" in sql for sql in asked) <= 4

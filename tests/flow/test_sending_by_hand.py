@@ -12,6 +12,7 @@ from sopd.errors import NotFound, Refused
 from sopd.handlers import retries, withdrawals
 from sopd.handlers.withdrawals import Withdrawn
 from sopd.store import Store
+from tests.support.plans import hearing
 from tests.support.rig import WHO, at
 from tests.support.sending import CREATED, SOP, Desk
 
@@ -212,12 +213,10 @@ def test_the_statements_of_a_retry_do_not_depend_on_how_many(store: Store, count
     cancel(desk)
     desk.run_for(minutes=5)
     command = RetryPushes(tuple(desk.push_id(name, "first") for name in names), WHO)
-    statements: list[str] = []
-    store.on_statement(statements.append)
 
-    retries.retry(desk.app, command)
+    with hearing(store) as statements:
+        retries.retry(desk.app, command)
 
-    store.on_statement(None)
     assert len(statements) == 11
     assert desk.rows("select count(*) from audit where verb = 'push retry'") == [(count,)]
 

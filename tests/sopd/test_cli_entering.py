@@ -11,6 +11,7 @@ from sopd.store import Store
 from sopd.store.tables import Audit, Enrollment
 from tests.support.company import TestCompany
 from tests.support.factories import all_rows
+from tests.support.plans import hearing
 from tests.support.shell import *  # noqa: F403
 from tests.support.shell import Shell
 from tests.support.stores import *  # noqa: F403
@@ -99,11 +100,8 @@ def test_customers_given_by_their_ids_are_looked_up_at_once(company: TestCompany
     wanted = [f"wm{number}" for number in range(5)]
     for name in wanted:
         company.befriend("alice", name)
-    statements: list[str] = []
-    store.on_statement(statements.append)
-    with store.reading() as tx:
+    with hearing(store) as statements, store.reading() as tx:
         found = finding.customers(tx, [*wanted[1:], wanted[0]])
-    store.on_statement(None)
 
     assert [one.external_userid for one in found] == [*wanted[1:], wanted[0]]
     assert [sql.split()[0] for sql in statements] == ["begin", "select", "commit"]

@@ -33,6 +33,17 @@ def assert_uses_index(store: Store, sql: str, params: Sequence[Any], index: str)
     assert any(name in words or (" " in name and name in plan) for name in names), f"{index} is not in\n{plan}"
 
 
+@contextmanager
+def hearing(store: Store) -> Iterator[list[str]]:
+    """Every statement made in this store inside the block, BEGIN and COMMIT too, on whatever thread."""
+    heard: list[str] = []
+    store.on_statement(heard.append)
+    try:
+        yield heard
+    finally:
+        store.on_statement(None)
+
+
 def overheard(tx: Transaction) -> list[tuple[str, Any]]:
     """Every statement that is made from now on in this transaction, with its parameters."""
     asked: list[tuple[str, Any]] = []
