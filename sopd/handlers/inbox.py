@@ -21,7 +21,7 @@ from sopd.handlers.consequences import follow
 from sopd.handlers.customers import Loss
 from sopd.handlers.inbox_reading import Faulty, LibraryChanged, Unused, Wish, read
 from sopd.store import Transaction
-from sopd.store.batch import in_halves, put_aside, take_back
+from sopd.store.batch import in_halves, put_aside, put_each_aside, take_back
 from sopd.store.queries import audit, reading_jobs
 from sopd.store.queries import inbox as queries
 from sopd.store.queries.inbox import Mark
@@ -108,9 +108,9 @@ def _digest(app: App, ids: Sequence[int]) -> int:
 
 
 def _note(tx: Transaction, app: App, wishes: Sequence[tuple[int, Wish]]) -> None:
-    for inbox_id, wish in wishes:
-        if isinstance(wish, Faulty):
-            put_aside(tx, "inbox", str(inbox_id), wish.reason)
+    put_each_aside(
+        tx, "inbox", [(str(inbox_id), wish.reason) for inbox_id, wish in wishes if isinstance(wish, Faulty)]
+    )
     queries.close(tx, [(inbox_id, *_outcome(wish)) for inbox_id, wish in wishes])
     queries.mark(tx, _merged(wish for _, wish in wishes if isinstance(wish, Mark)))
     if any(isinstance(wish, LibraryChanged) for _, wish in wishes):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from machines.backoff import next_attempt
 from machines.calendar import HOUR_MS, SECOND_MS, Instant
 from sopd.handlers.app import App
-from sopd.store.batch import put_aside, take_back
+from sopd.store.batch import put_aside, put_each_aside, take_back
 from sopd.store.queries import inbox as queries
 from sopd.store.queries import people
 from sopd.store.queries.inbox import Claimed
@@ -82,9 +82,7 @@ def give_back(app: App, failed: Sequence[Failed]) -> None:
         return
     with app.store.transaction() as tx:
         queries.postpone(tx, [(*one.row.pair, _next_at(one, tx.now), one.reason) for one in failed])
-        for one in failed:
-            if one.is_final:
-                put_aside(tx, "dirty", key_of(one.row.pair), one.reason, tx.now)
+        put_each_aside(tx, "dirty", [(key_of(one.row.pair), one.reason) for one in failed if one.is_final], tx.now)
 
 
 def _next_at(one: Failed, now: Instant) -> Instant | None:

@@ -6,7 +6,7 @@ them all, because no row is to blame for that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ import structlog
 
 from ..errors import SopdError
 from .errors import BadValue, Conflict, StoreError
+from .tables import SetAside
 from .transaction import Instant, Transaction
 
 R = TypeVar("R")
@@ -82,11 +83,19 @@ def _once_more_if_met(part: Sequence[T], work: Callable[[Sequence[T]], R]) -> R:
 
 def put_aside(tx: Transaction, kind: str, row_key: str, reason: str, due_at: Instant | None = None) -> None:
     """List a row as set aside; `kind` is its table, `due_at` what its due column held. The caller empties that."""
-    tx.run(
-        "insert into set_aside (kind, row_key, at, reason, due_at) values (?, ?, ?, ?, ?)"
-        " on conflict (kind, row_key) do update set at = excluded.at, reason = excluded.reason,"
+    put_each_aside(tx, kind, [(row_key, reason)], due_at)
+
+
+def put_each_aside(
+    tx: Transaction, kind: str, rows: Iterable[tuple[str, str]], due_at: Instant | None = None
+) -> None:
+    """As `put_aside`, for several (row key, reason), each row once."""
+    tx.insert(
+        SetAside,
+        [{"kind": kind, "row_key": key, "at": tx.now, "reason": reason, "due_at": due_at} for key, reason in rows],
+        returning=(),
+        on_conflict="(kind, row_key) do update set at = excluded.at, reason = excluded.reason,"
         " due_at = coalesce(excluded.due_at, set_aside.due_at)",
-        (kind, row_key, tx.now, reason, due_at),
     )
 
 

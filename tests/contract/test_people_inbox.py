@@ -213,3 +213,14 @@ def test_a_page_costs_the_same_statements_whatever_its_size(town: Town, size: in
 
     counted = [sql for sql in statements if "order by c.id for update" not in sql]  # only PostgreSQL needs these
     assert len(counted) <= 21, statements
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_callbacks_that_name_nobody_are_set_aside_with_one_statement(town: Town, size: int) -> None:
+    inbox.accept(town.app, [event("edit_external_contact", "", NEW_YEAR + n * 1000, member="") for n in range(size)])
+
+    with hearing(town.store) as statements:
+        inbox.digest(town.app, fast=False)
+
+    assert len([sql for sql in statements if "set_aside" in sql]) == 1
+    assert len(all_rows(town.store, SetAside)) == size

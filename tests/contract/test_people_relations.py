@@ -6,8 +6,9 @@ import pytest
 
 from sopd.commands import MuteCustomer, TagRelation
 from sopd.errors import NotFound, Refused
-from sopd.handlers import customers, inbox
+from sopd.handlers import customers, inbox, observe_dirty
 from sopd.handlers.observe import observe
+from sopd.handlers.observe_dirty import Failed
 from sopd.handlers.observe_verdicts import Sighting
 from sopd.sandbox.faults import Fault
 from sopd.store import Store
@@ -491,6 +492,22 @@ def test_a_page_of_sightings_costs_the_same_statements_whatever_its_size(town: T
 
     assert len(town.runs()) == size
     assert len(statements) <= 40, "\n".join(statements)
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_customers_that_wecom_refuses_for_good_are_set_aside_with_one_statement(town: Town, size: int) -> None:
+    for number in range(size):
+        add(town, f"wm{number}")
+    town.post()
+    while inbox.digest(town.app, fast=True) + inbox.digest(town.app, fast=False):
+        pass
+    claimed = [one for fast in (True, False) for one in observe_dirty.claim(town.app, fast=fast, limit=size)]
+
+    with hearing(town.store) as statements:
+        observe_dirty.give_back(town.app, [Failed(one.row, "refused", is_final=True) for one in claimed])
+
+    assert len([sql for sql in statements if "set_aside" in sql]) == 1
+    assert len(all_rows(town.store, SetAside)) == size
 
 
 # -- by hand ---------------------------------------------------------------------------------------------------------
