@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -43,30 +44,29 @@ def store(store_url: str) -> Iterator[Store]:
 @pytest.fixture(params=BOTH)
 def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Address of a database of one's own without a schema, on either kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/bare.db"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.url(name)
-    server.drop(name)
+    with _database(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="module", params=BOTH)
 def own_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A migrated store that one test module has to itself, on either kind: it may fill and ANALYZE it."""
-    if request.param == "sqlite":
-        opened = Store.open(f"sqlite:///{tmp_path_factory.mktemp('own')}/own.db", pool=12)
+    with _database(request, tmp_path_factory.mktemp("own")) as url:
+        opened = Store.open(url, pool=12)
         migrate(opened)
         yield opened
         opened.close()
+
+
+@contextmanager
+def _database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Address of an empty database of the kind the fixture asks for, gone at the end."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder}/own.db"
         return
     server: Postgres = request.getfixturevalue("postgres")
     name = server.create()
-    opened = Store.open(server.url(name), pool=12)
-    migrate(opened)
-    yield opened
-    opened.close()
+    yield server.url(name)
     server.drop(name)
 
 
