@@ -60,17 +60,17 @@ def callbacks(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     words = voice(desk)
     waiting = views_health.unhandled(tx)
     if age := _overdue(tx, words, waiting.oldest_at):
-        callbacks = words.counted(waiting.count, "callback")
+        many = words.counted(waiting.count, "callback")
         yield Finding(
             "inbox", "wrong",
-            words.say("{callbacks} not handled, the oldest for {age}", callbacks=callbacks, age=age),
+            words.say("{callbacks} not handled, the oldest for {age}", callbacks=many, age=age),
             words.say("start the daemon: `sopd run`; if it runs, see its log"),
         )  # fmt: skip
     aside = views_health.set_aside_callbacks(tx)
     if aside.count:
-        callbacks = words.counted(aside.count, "callback")
+        many = words.counted(aside.count, "callback")
         yield Finding(
-            "inbox", "wrong", words.say("{callbacks} could not be handled, set aside", callbacks=callbacks),
+            "inbox", "wrong", words.say("{callbacks} could not be handled, set aside", callbacks=many),
             words.say("`sopd inbox list --state set_aside` shows why, `sopd inbox replay --set-aside` tries again"),
         )  # fmt: skip
     if not aside.count and not waiting.count:
@@ -81,10 +81,10 @@ def signals(tx: Transaction, desk: Desk) -> Iterator[Finding]:
     """What customers did, and no rule has seen yet."""
     words, waiting = voice(desk), figures.signals(tx)
     if age := _overdue(tx, words, waiting.oldest_at):
-        signals = words.counted(waiting.count, "signal")
+        many = words.counted(waiting.count, "signal")
         yield Finding(
             "signals", "wrong",
-            words.say("{signals} not judged, the oldest for {age}", signals=signals, age=age),
+            words.say("{signals} not judged, the oldest for {age}", signals=many, age=age),
             words.say("after a large import wait a little; else start the daemon, `sopd run`, or see its log"),
         )  # fmt: skip
 
