@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sopd.store.transaction import Transaction
 
@@ -65,13 +65,13 @@ def runs_in_sops(
     return [(customer_id, key, state, bool(is_open)) for customer_id, key, state, is_open in rows]
 
 
-def customers_of(tx: Transaction, relation_ids: Iterable[int]) -> dict[int, int]:
-    """The customer of each relation; asked for are those that this transaction has not come across."""
+def customers_of(tx: Transaction, relation_ids: Iterable[int]) -> Mapping[int, int]:
+    """The customer of each relation, and of others this transaction came across: asked for are those it did not."""
     known = tx.customer_of
     if strange := [one for one in relation_ids if one not in known]:
         given = tx.ids(strange)
         sql = f"select id, customer_id from relation where id in (select id from {given.sql} g)"
-        known.update(tx.rows(sql, given.params))  # type: ignore[arg-type]
+        known |= dict(tx.rows(sql, given.params))
     return known
 
 
