@@ -121,11 +121,12 @@ def _prune(tx: Transaction, kind: str, before: Instant, after: Key | None) -> Ba
         locked = run_queries.lock(tx, _ids(page.keys)) if page.keys else []
         gone = run_queries.delete(tx, locked) if locked else {}
         return Batch(gone, page.after)
+    gone = queries.delete(tx, _ROWS[kind], page.keys, before)
+    rows = {_ROWS[kind].table: len(gone)}
     if kind == "refusals":
-        _keep_sums(tx, page.keys)
-    rows = {_ROWS[kind].table: queries.delete(tx, _ROWS[kind], page.keys, before)}
+        _keep_sums(tx, gone)
     if kind == "tasks":
-        rows["nag"] = queries.delete_nags(tx, page.keys)
+        rows["nag"] = queries.delete_nags(tx, gone)
     return Batch(rows, page.after)
 
 

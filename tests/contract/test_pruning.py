@@ -6,7 +6,8 @@ import pytest
 
 from sopd.handlers import pruning
 from sopd.store import Store
-from sopd.store.tables import Inbox, Journal, Push, Signal
+from sopd.store.queries import pruning as queries
+from sopd.store.tables import Inbox, Journal, Push, Refusal, Signal
 from tests.support.factories import add, add_many, all_rows, befriend, enrol, publish
 from tests.support.plans import hearing, plan_of
 
@@ -80,3 +81,16 @@ def test_what_an_open_run_may_ask_for_stays(app: OnlyStore) -> None:
 
     assert pruning.prune(app, "signals", NOW).rows == {"signal": 2}
     assert all_rows(app.store, Signal, "customer_id", order="id")[0] == (run.customer_id,)
+
+
+def test_a_row_that_came_to_life_after_its_page_stays_and_is_not_told_as_gone(app: OnlyStore) -> None:
+    """What is told is summed up: who was refused again meanwhile must not count twice."""
+    add_many(app.store, Refusal, [{"sop_id": 1, "subject_id": n, "reason": "muted", "last_at": OLD} for n in (1, 2)])
+
+    with app.store.transaction() as tx:
+        page = queries.page(tx, queries.REFUSALS, queries.REFUSALS.first, NOW, 10)
+        tx.run("update refusal set last_at = ? where subject_id = 1", (NOW,))
+        gone = queries.delete(tx, queries.REFUSALS, page.keys, NOW)
+
+    assert (len(page.keys), gone) == (2, [(1, 2, "muted")])
+    assert all_rows(app.store, Refusal, "subject_id") == [(1,)]

@@ -45,6 +45,7 @@ class Prunable(NamedTuple):
 
     @property
     def columns(self) -> str:
+        """The primary key, as SQL lists it."""
         return ", ".join(f'"{name}"' for name in self.key)
 
 
@@ -120,13 +121,13 @@ def page(tx: Transaction, what: Prunable, after: Key, before: int, limit: int) -
     return Page(keys, rows[-1][:-2] if len(rows) == limit and not is_young[-1] else None)
 
 
-def delete(tx: Transaction, what: Prunable, keys: Sequence[Key], before: int) -> int:
-    """Delete these rows, which were over before then; returns how many there were still."""
+def delete(tx: Transaction, what: Prunable, keys: Sequence[Key], before: int) -> list[Key]:
+    """Delete these rows, which were over before then; returns those that were there still, and over."""
     if not keys:
-        return 0
+        return []
     those = tx.those(what.table, what.key, keys)
-    return tx.run(
-        f"delete from {what.table} where {those.sql} and {what.still}",
+    return tx.rows(
+        f"delete from {what.table} where {those.sql} and {what.still} returning {what.columns}",
         (*those.params, *[before] * what.still.count("?")),
     )
 
