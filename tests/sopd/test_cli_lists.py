@@ -12,8 +12,9 @@ from sopd.cli.root import root
 from sopd.store import Store
 from sopd.store.tables import Customer, Dispatch, Inbox, Push, RelationTag, Tag
 from tests.support.factories import T0, add, befriend, enrol, publish
+from tests.support.logs import own_logging
 from tests.support.shell import *  # noqa: F403
-from tests.support.shell import Shell, quiet
+from tests.support.shell import Shell
 from tests.support.stores import *  # noqa: F403
 
 DAY = 86_400_000
@@ -225,7 +226,7 @@ def test_the_shell_completes_keys_of_sops(town: Town, shell: Shell, store: Store
         settings = f"--config {shell.folder / 'sopd.toml'}"
         line = f"sopd {settings} {words}"
         environ = {"_SOPD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-        with quiet():
+        with own_logging():
             return CliRunner().invoke(root, [], prog_name="sopd", env=environ).stdout
 
     assert offered("sop show wel") == "plain,welcome-30d\n"

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from sopd.log import HIDDEN_KEYS, configure
+from tests.support.logs import own_logging
 
 
 class Terminal(io.StringIO):
@@ -21,13 +22,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def untouched_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    with own_logging():
+        yield
 
 
 @pytest.fixture

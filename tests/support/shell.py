@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from sopd.cli.root import root
+from tests.support.logs import own_logging
 
 __all__ = ["Shell", "shell"]
 
@@ -35,7 +32,7 @@ class Shell:
 
     def __call__(self, *words: object, code: int | None = 0, text: str | None = None) -> Result:
         """Call it and expect this exit code (None: any); `text` is what is typed."""
-        with quiet():
+        with own_logging():
             result = CliRunner().invoke(root, [*self._settings(), *map(str, words)], input=text)
         assert code is None or result.exit_code == code, f"{result.exit_code}: {result.output} {result.exception!r}"
         return result
@@ -59,16 +56,3 @@ def shell(store_url: str, tmp_path: Path) -> Shell:
     """The command line on the test's store."""
     (tmp_path / "sopd.toml").write_text(SETTINGS.format(url=store_url), encoding="utf-8")
     return Shell(tmp_path)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Logging as it was before: the command line sets it up for a process of its own."""
-    root_logger = logging.getLogger()
-    handlers, level = root_logger.handlers[:], root_logger.level
-    try:
-        yield
-    finally:
-        root_logger.handlers[:] = handlers
-        root_logger.setLevel(level)
-        structlog.reset_defaults()

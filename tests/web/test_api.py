@@ -27,7 +27,7 @@ from sopd.web.api.bodies import MOST_BYTES, MOST_ITEMS
 from sopd.web.callback import Callback
 from sopd.web.health import Health
 from tests.support.company import TestCompany
-from tests.support.shell import quiet
+from tests.support.logs import own_logging
 
 EVENTS, MESSAGES, CUSTOMERS = "/api/v1/events", "/api/v1/messages", "/api/v1/customers"
 ALL = tuple(tokens.SCOPES)
@@ -255,7 +255,7 @@ def test_the_document_describes_what_is_checked(door: Door) -> None:
 @contextmanager
 def listened() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    with quiet():
+    with own_logging():
         log.configure("debug", stream=stream)
         yield stream
 
