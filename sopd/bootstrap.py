@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import dramatiq
@@ -32,8 +32,8 @@ class Engine:
     ticker: Ticker
     crypto: CallbackCrypto | None
 
-    def accept(self, events: Sequence[CallbackEvent]) -> None:
-        """Write callbacks that arrived together into the inbox (the callback's port)."""
+    def accept(self, events: Iterable[CallbackEvent]) -> None:
+        """Write callbacks into the inbox that arrived until it begins (the callback's port)."""
         with self.activity.unit():
             inbox.accept(self.app, events)
 

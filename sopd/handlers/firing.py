@@ -40,7 +40,7 @@ Missed = Literal["skip", "catch_up"]
 def fire_due(app: App, *, limit: int = 1000) -> int:
     """Fire what is due, at most `limit` runs; returns how many were looked at. A poison row is set aside."""
     with app.store.reading() as tx:
-        ids = queries.due_ids(tx, limit)
+        ids = queries.due_ids(tx, app.store.portion(limit))
     done = in_halves(ids, partial(_fire, app), partial(_set_aside, app))
     return sum(done.results) + len(done.aside)
 

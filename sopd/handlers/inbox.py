@@ -30,9 +30,10 @@ from sopd.wecom.callbacks import CallbackEvent
 PAGE = 500
 
 
-def accept(app: App, events: Sequence[CallbackEvent]) -> None:
+def accept(app: App, events: Iterable[CallbackEvent]) -> None:
     """Write callbacks that arrived together, with one INSERT. Once it returns they survive anything.
 
+    `events` is looked at only when the transaction has begun: those that arrive while it waits for its turn go along.
     Bytes that we have seen are counted; an edit among them is handled again, an add or a delete is not.
     """
     with app.store.transaction(urgent=True) as tx:
@@ -49,7 +50,7 @@ def accept(app: App, events: Sequence[CallbackEvent]) -> None:
 def digest(app: App, *, fast: bool) -> int:
     """Handle one page of one lane; returns how many callbacks were looked at. `fast`: those with a welcome code."""
     with app.store.reading() as tx:
-        ids = queries.new_ids(tx, fast, PAGE)
+        ids = queries.new_ids(tx, fast, app.store.portion(PAGE))
     done = in_halves(ids, partial(_digest, app), partial(_set_aside, app))
     return sum(done.results) + len(done.aside)
 

@@ -53,10 +53,11 @@ may have ended before its step fired, and outside quiet hours, for these would t
 def plan(app: App, *, limit: int = 500) -> int:
     """Plan due pushes, at most `limit`; returns how many were looked at. A poison row is set aside.
 
-    Planning thinks longest of all, and on SQLite callbacks that arrive meanwhile wait for its transaction to end.
+    Planning thinks longest of all, and on SQLite callbacks that arrive meanwhile wait for its transaction to end: while
+    they come, the store asks for smaller portions.
     """
     with app.store.reading() as tx:
-        ids = queries.due_ids(tx, limit)
+        ids = queries.due_ids(tx, app.store.portion(limit))
     done = in_halves(ids, partial(_plan, app), partial(_set_aside, app))
     return sum(done.results) + len(done.aside)
 

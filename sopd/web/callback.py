@@ -1,14 +1,15 @@
 """WeCom's callback: the URL check (GET) and the pushes (POST). WeCom 2.
 
-A push is verified, decrypted and parsed, then waits a few milliseconds for company: all that arrived meanwhile is
-written with one INSERT (group commit), and only then does WeCom get its 200. What could not be written is answered
-503, so that WeCom sends it again. Nothing is handled here: the inbox is.
+A push is verified, decrypted and parsed, then waits a few milliseconds for company: all that arrived until the
+transaction has begun is written with one INSERT (group commit), and only then does WeCom get its 200. What could not be
+written is answered 503, so that WeCom sends it again. Nothing is handled here: the inbox is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from starlette.requests import Request
@@ -25,7 +26,10 @@ MOST_BYTES = 64 * 1024
 
 MOST_TOGETHER = 500
 
-Accept = Callable[[Sequence[CallbackEvent]], None]
+Accept = Callable[[Iterable[CallbackEvent]], None]
+"""Writes what it is given; looks at it only when its transaction has begun, once."""
+
+Waiting = tuple[CallbackEvent, asyncio.Future[None]]
 
 
 class Gatherer:
@@ -34,7 +38,7 @@ class Gatherer:
     def __init__(self, accept: Accept, gather_ms: int) -> None:
         self._accept = accept
         self._gather_seconds = gather_ms / 1000
-        self._waiting: list[tuple[CallbackEvent, asyncio.Future[None]]] = []
+        self._waiting: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
     async def put(self, event: CallbackEvent) -> None:
@@ -48,15 +52,22 @@ class Gatherer:
     async def _write(self) -> None:
         while self._waiting:
             await asyncio.sleep(self._gather_seconds)  # before each: what comes while one is written waits for company
-            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            group: list[Waiting] = []
             try:
-                await asyncio.to_thread(self._accept, [event for event, _ in batch])
+                await asyncio.to_thread(self._accept, self._taken_into(group))
             except Exception as error:  # whatever it was, every waiting request must hear of it
-                for _, done in batch:
+                list(self._taken_into(group))  # who waits by now would have been written with them
+                for _, done in group:
                     _settle(done, error)
             else:
-                for _, done in batch:
+                for _, done in group:
                     _settle(done, None)
+
+    def _taken_into(self, group: list[Waiting]) -> Iterator[CallbackEvent]:
+        """Those who wait, put into `group` one by one as they are asked for: in the writing thread, others join."""
+        while self._waiting and len(group) < MOST_TOGETHER:
+            group.append(self._waiting.popleft())
+            yield group[-1][0]
 
 
 def _settle(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -284,6 +284,22 @@ def test_a_statement_that_takes_too_long_is_busy_not_poison(emptied_postgres: Ca
     impatient.close()
 
 
+def test_loops_write_less_at_once_while_somebody_urgent_waits_for_the_one_writer(store: Store) -> None:
+    def urgently() -> None:
+        with store.transaction(urgent=True):
+            pass
+
+    waits = threading.Thread(target=urgently)
+    with store.transaction():
+        waits.start()
+        while waits.is_alive() and store.portion(1000) == 1000:
+            waits.join(0.001)
+        assert waits.is_alive() == store.dialect.one_writer
+        assert store.portion(1000) == (125 if store.dialect.one_writer else 1000)
+        assert store.portion(3) == (1 if store.dialect.one_writer else 3)
+    waits.join()
+
+
 def elsewhere(*works: Callable[[], object]) -> None:
     """Run each in a thread of its own to its end; raise what one of them raised."""
     failed: list[BaseException] = []

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sopd.store.turns import Turns
+from sopd.store.turns import PRESSED_SECONDS, Turns
 
 LONG = 20.0
 
@@ -74,6 +74,19 @@ def test_who_gave_up_is_not_called(line: Line) -> None:
     assert not line.turns.take(0.01)
     line.turns.give()
     assert line.turns.take(0)
+
+
+def test_turns_are_pressed_for_a_while_after_an_urgent_one_had_to_wait() -> None:
+    now_s = 100.0
+    turns = Turns(lambda: now_s)
+    assert turns.take(0, urgent=True)
+    assert not turns.are_pressed()
+    assert not turns.take(0.01)
+    assert not turns.are_pressed()
+    assert not turns.take(0.01, urgent=True)
+    assert turns.are_pressed()
+    now_s += PRESSED_SECONDS
+    assert not turns.are_pressed()
 
 
 def test_a_turn_nobody_waits_for_is_free_at_once() -> None:

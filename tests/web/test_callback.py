@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from sopd.activity import Activity
 from sopd.crypto import CallbackCrypto
 from sopd.web import app
 from sopd.web.api import Api
-from sopd.web.callback import MOST_BYTES, Callback
+from sopd.web.callback import MOST_BYTES, Callback, Gatherer
 from sopd.web.health import Health
-from sopd.wecom.callbacks import CallbackEvent
+from sopd.wecom.callbacks import CallbackEvent, parse
 
 CRYPTO = CallbackCrypto("simtoken", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "wwsimcorp")
 RANDOM = b"0123456789abcdef"
+FIRST, SECOND = (parse(f"<xml><ExternalUserID>wm{n}</ExternalUserID></xml>".encode()) for n in (1, 2))
 
 
 class Door:
@@ -33,7 +35,7 @@ class Door:
         api = Api(nothing, Activity())
         self.web = TestClient(app.build(callback, Health(lambda: self.not_ready, lambda: None), api))
 
-    def _accept(self, events: Sequence[CallbackEvent]) -> None:
+    def _accept(self, events: Iterable[CallbackEvent]) -> None:
         if self.fault is not None:
             raise self.fault
         self.batches.append(list(events))
@@ -86,6 +88,45 @@ def test_pushes_that_arrive_together_are_stored_together() -> None:
     assert sorted(event.external_user_id for batch in door.batches for event in batch) == sorted(
         f"wm{n}" for n in range(12)
     )
+
+
+class Turn:
+    """An inbox whose transaction begins when the test says so, and fails if it is told to."""
+
+    def __init__(self, fault: Exception | None) -> None:
+        self.fault = fault
+        self.asked, self.given = threading.Event(), threading.Event()
+        self.batches: list[list[CallbackEvent]] = []
+
+    def accept(self, events: Iterable[CallbackEvent]) -> None:
+        self.asked.set()
+        assert self.given.wait(20)
+        if self.fault is not None:
+            raise self.fault
+        self.batches.append(list(events))
+
+    async def two_come(self) -> list[object]:
+        """One callback, and while it waits for its turn another; returns what each is told."""
+        gatherer = Gatherer(self.accept, gather_ms=0)
+        first = asyncio.create_task(gatherer.put(FIRST))
+        await asyncio.to_thread(self.asked.wait, 20)
+        second = asyncio.create_task(gatherer.put(SECOND))
+        await asyncio.sleep(0)  # it stands in line
+        self.given.set()
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+
+def test_who_comes_while_others_wait_for_their_turn_is_stored_with_them() -> None:
+    turn = Turn(None)
+
+    assert asyncio.run(turn.two_come()) == [None, None]
+    assert turn.batches == [[FIRST, SECOND]]
+
+
+def test_who_comes_while_others_wait_in_vain_hears_of_it_with_them() -> None:
+    fault = OSError("disk full")
+
+    assert asyncio.run(Turn(fault).two_come()) == [fault, fault]
 
 
 def test_what_could_not_be_stored_is_not_answered_with_200() -> None:
