@@ -12,7 +12,7 @@ from sopd.cli.desk import Desk
 from sopd.cli.paging import page_options, since_option
 from sopd.cli.verbs import noun, output_options, pass_desk, person_option, yes_option
 
-dispatch = noun("dispatch", "Dispatches (任务): a mass-send task of one member, carrying pushes to many customers.")
+dispatch = noun("dispatch", "Dispatches (任务): a mass-send task or a card of one member, for many customers.")
 
 
 @dispatch.verb(

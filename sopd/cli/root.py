@@ -20,16 +20,18 @@ SECTIONS = {
         "run": Entry("run:run", "Run the daemon: ticker, workers and web in one process."),
         "worker": Entry("worker:worker", "Work beside other processes, on any number of hosts."),
         "doctor": Entry("doctor:doctor", "Say what is wrong and what to do about it."),
-        "db": Entry("db:db", "The database: migrate, status, backup, restore, retry."),
+        "db": Entry("db:db", "The database: migrate, status, backup, restore, retry, prune."),
     },
     "Customer SOPs": {
-        "sop": Entry("sop:sop", "Definitions: lint, diff, apply, start, pause, resume, stop, look at."),
-        "enrollment": Entry("enrollment:enrollment", "Runs of customers through SOPs: list, tell the story, end."),
-        "customer": Entry("customer:customer", "Customers: list, show, import, tag, mute."),
+        "sop": Entry(
+            "sop:sop", "Definitions: lint, diff, apply, start, pause, resume, stop, list, show, graph, preview."
+        ),
+        "enrollment": Entry("enrollment:enrollment", "Runs of customers: list, show, start, transfer, end."),
+        "customer": Entry("customer:customer", "Customers: list, show, import, tag, mute, forget."),
         "member": Entry("member:member", "Members: who can send to customers, and who cannot and why."),
         "push": Entry("push:push", "Pushes: one step for one customer, and why it is where it is."),
-        "dispatch": Entry("dispatch:dispatch", "Tasks given to members: list, show, resolve what is in doubt."),
-        "inbox": Entry("inbox:inbox", "Callbacks from WeCom: list, handle once more."),
+        "dispatch": Entry("dispatch:dispatch", "Tasks given to members: list, show, remind, cancel, resolve."),
+        "inbox": Entry("inbox:inbox", "Callbacks from WeCom: list, replay."),
     },
     "From outside": {
         "event": Entry("event:event", "What customers did and said: send one, import a file."),
@@ -37,7 +39,7 @@ SECTIONS = {
         "token": Entry("token:token", "Who may use the HTTP API: create, list, revoke."),
     },
     "Without a real WeCom": {
-        "demo": Entry("demo:demo", "Lead some hundred customers through 30 days, against the sandbox."),
+        "demo": Entry("demo:demo", "Lead some hundred customers through the shipped SOPs, against the sandbox."),
         "sandbox": Entry("sandbox:sandbox", "Imitate WeCom, with people who add, tag, buy and confirm."),
     },
 }

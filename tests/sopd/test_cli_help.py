@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sopd.cli.root import EPILOGS, root
+from sopd.cli.root import EPILOGS, SECTIONS, root
 from sopd.cli.verbs import Verb
 
 
@@ -69,6 +69,14 @@ def test_an_example_is_understood(words: list[str]) -> None:
         if not isinstance(command, click.Group):
             return
         group, rest = command, [*context._protected_args, *context.args]
+
+
+@pytest.mark.parametrize("noun", [name for entries in SECTIONS.values() for name in entries])
+def test_a_noun_that_names_verbs_in_its_line_names_them_all(noun: str) -> None:
+    summary = next(entries[noun].summary for entries in SECTIONS.values() if noun in entries)
+    verbs = {name.split()[1] for name in COMMANDS if name.startswith(f"{noun} ")}
+
+    assert verbs & set(re.findall(r"\w+", summary.lower())) in (set(), verbs)
 
 
 def test_exit_codes_and_completion_are_in_the_help() -> None:
