@@ -79,6 +79,7 @@ def test_an_operator_works_beside_the_daemon_and_is_heard_within_a_second_or_so(
         url = next(line.split('"')[1] for line in lines if line.startswith("api_base"))
         with process(folder, "run"):
             until(connected, folder=folder)
+            call(folder, "doctor")
             call(folder, "sop", "apply", "sops/new-customer-30d.yaml")
             call(folder, "sop", "start", "new-customer-30d", "--as", "mei")
             added = {"member": "alice", "customer": "wmMei", "state": "expo2026", "name": "梅"}
