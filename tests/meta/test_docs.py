@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from sopd.cli.root import root
 from sopd.config import all_settings, variable_of
 from tests.meta.sources import ROOT
 from tests.meta.test_floors import FLOORS
+from tests.support.logs import own_logging
 
 README, README_ZH = ROOT / "README.md", ROOT / "README.zh-CN.md"
 CONNECT, CONNECT_ZH = ROOT / "docs/connect-wecom.md", ROOT / "docs/connect-wecom.zh-CN.md"
@@ -126,6 +128,22 @@ def test_every_command_line_of_a_page_exists(page: Path) -> None:
     wrong = [f"sopd {' '.join(words)}: {fault}" for words in said if (fault := fault_of(words))]
 
     assert not wrong
+
+
+@pytest.mark.parametrize("page", [README, README_ZH], ids=by_name)
+def test_the_faults_that_a_readme_shows_are_what_lint_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [shown] = [block for _, block in FENCE.findall(text_of(page)) if block.startswith("$ sopd sop lint mine.yaml")]
+    shipped = text_of(ROOT / "config/sops/new-customer-30d.yaml")
+    mine = shipped.replace('at: "19:40"', "at: 19:40").replace("quota_full:", "quota_ful:")
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    with own_logging():
+        said = CliRunner().invoke(root, ["sop", "lint", "mine.yaml"]).output
+
+    assert shown == f"$ sopd sop lint mine.yaml\n{said}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
