@@ -13,6 +13,7 @@ DISPATCH = (
     "planned", "sending", "requested", "confirmed", "settled", "failed", "uncertain", "stopping", "cancelling",
     "rereading", "cancelled", "needs_operator", "handing", "unsure", "handed",
 )  # fmt: skip
+DISPATCH_OVER = ("settled", "failed", "cancelled")
 INBOX = ("new", "done", "set_aside")
 PRUNED = (
     "inbox", "acts", "jobs", "runs", "tasks", "slots", "places", "signals", "refusals", "claims", "audit"

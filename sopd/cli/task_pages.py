@@ -17,7 +17,6 @@ from sopd.store.queries.views_sending import PushFilter, TaskFilter, TaskRow
 if TYPE_CHECKING:
     from sopd.store import Transaction
 
-OVER = ("settled", "failed", "cancelled")
 SHOWN_PUSHES = 200
 
 LIST = (
@@ -39,7 +38,7 @@ def show_list(
     since: Any,
 ) -> None:  # fmt: skip
     """`dispatch list`."""
-    still_open = tuple(state for state in states.DISPATCH if state not in OVER)
+    still_open = tuple(state for state in states.DISPATCH if state not in states.DISPATCH_OVER)
     expanded = [name for each in wanted for name in (still_open if each == "open" else (each,))]
     with desk.reading() as tx:
         chosen = TaskFilter(
@@ -125,7 +124,7 @@ def cancel(desk: Desk, dispatch_id: int, yes: bool) -> None:
 
     with desk.reading() as tx:
         task = finding.task(tx, dispatch_id)
-    if task.state not in OVER and task.state != "needs_operator":  # else the handler says why not
+    if task.state not in states.DISPATCH_OVER and task.state != "needs_operator":  # else the handler says why not
         note(desk, "task {task} of {member}: {step}, {size} in it: {reason}", task=task.id, step=task.step,
              size=task.size, member=task.member, reason=desk.words.state(task.state))  # fmt: skip
         agree(desk, yes, "Withdraw task {task}?", task=task.id)

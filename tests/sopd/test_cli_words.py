@@ -11,11 +11,12 @@ import pytest
 
 import sopd.cli
 from machines import cards, dispatch, enrollment, lifecycle, push
-from sopd.cli import states, words
+from sopd.cli import states, token, words
 from sopd.cli.output import Column
 from sopd.cli.sentences import SENTENCES
 from sopd.cli.words import HEADINGS, STATES, Words
-from sopd.handlers import pruning
+from sopd.handlers import pruning, tokens
+from sopd.store.queries import pushes
 
 SAYERS = {"say", "note", "agree", "section", "with_progress", "_with_step"}
 FOLDER = Path(sopd.cli.__file__).parent
@@ -82,10 +83,13 @@ def test_every_column_has_a_chinese_heading() -> None:
         (states.ENROLLMENT_ENDS, enrollment.ENDS),
         (states.PUSH_OPEN, push.OPEN),
         (states.PUSH_FINAL, push.FINAL),
+        (pushes.FINAL, push.FINAL),
         (states.DISPATCH, (*dispatch.STATES, *cards.STATES)),
+        (states.DISPATCH_OVER, dispatch.FINAL),
+        (states.DISPATCH_OVER, cards.FINAL),
     ],
 )
-def test_states_in_options_are_those_of_the_machines(ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
+def test_states_written_out_are_those_of_the_machines(ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
     assert set(ours) == set(theirs)
     assert set(ours) <= set(STATES)
 
@@ -108,3 +112,7 @@ def test_chinese_terms_are_those_of_the_specification() -> None:
 
 def test_kinds_of_rows_in_options_are_those_that_pruning_knows() -> None:
     assert states.PRUNED == pruning.KINDS
+
+
+def test_scopes_in_options_are_those_that_tokens_know() -> None:
+    assert tuple(tokens.SCOPES) == token.SCOPES

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sopd.store.queries.pruning import Key, Page
-from sopd.store.queries.views import FINAL
+from sopd.store.queries.pushes import FINAL
 from sopd.store.transaction import Transaction
 
 _NEWEST = (

@@ -9,6 +9,9 @@ from sopd.store.tables import Reservation
 from sopd.store.transaction import Transaction, types_of
 
 WAITS_FOR_OTHER = "same content via %"
+FINAL = ("sent", "failed", "skipped", "expired", "cancelled")
+"""States in which a push is over. Written out here, for who only looks must not load the machines; a test holds it
+against them."""
 
 
 class PushRow(NamedTuple):

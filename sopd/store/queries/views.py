@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sopd.store.counters import read_counters
+from sopd.store.queries.pushes import FINAL
 from sopd.store.transaction import Transaction
 
 
@@ -145,9 +146,6 @@ def states_of_runs(tx: Transaction, sop_id: int, version_id: int | None = None) 
     """How many runs are in each state, ended ones included; of one version or of all."""
     where = Where().add("sop_id = ?", sop_id).add("version_id = ?", version_id)
     return dict(tx.rows(f"select state, count(*) from enrollment{where} group by state", where.params))
-
-
-FINAL = ("sent", "failed", "skipped", "expired", "cancelled")
 
 
 def states_of_pushes(tx: Transaction, sop_id: int) -> dict[str, dict[str, int]]:
