@@ -8,91 +8,34 @@ since the last run, and when time alone changes it next. New customers come thro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, reduce
 from operator import or_
 from types import MappingProxyType
-from typing import NamedTuple
 
 from machines import entry, reasons
 from machines.calendar import Instant
-from machines.entry import Admission, EntryFacts, Gate
-from machines.facts import Dependencies, EventFact, Facts
+from machines.entry import Admission, EntryFacts
+from machines.facts import Dependencies, Facts
 from machines.rules import flips_at
 from machines.sop import Program
-from sopd.handlers import entries_writing, facts, schedule
+from sopd.handlers import entries_refusing, entries_writing, facts, schedule
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue, RunningSop
-from sopd.handlers.entries_writing import Entrant
+from sopd.handlers.entries_writing import Entrants, Person
 from sopd.handlers.facts import Known
-from sopd.handlers.happened import NOTHING, OUTSIDE, Cause, Consequences
+from sopd.handlers.happened import NOTHING, Consequences
 from sopd.handlers.owners import Owner
 from sopd.handlers.welcomes import Begun
+from sopd.handlers.wishes import Entered, Judged, Wish
 from sopd.store import Transaction
-from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import entries as queries
 from sopd.store.queries import flips
-from sopd.store.queries.enrollments import Note
 from sopd.store.queries.entries import LastRun
 from sopd.store.queries.flips import Armed
 
 INHERITED_ADD_WAY = 202
-
-
-class Wish(NamedTuple):
-    """Somebody who may enter one SOP now.
-
-    cause: as in enrollment.cause. relation_id: of a new-customer SOP the subject; of others the wished-for owner's,
-    taken if it is in scope. entered_at: None is this instant, and for new customers WeCom's createtime. event and
-    signal_id: the signal at hand. chain: the cause behind it. who and why: the operator's.
-    """
-
-    sop_id: int
-    customer_id: int
-    gate: Gate
-    cause: str
-    relation_id: int | None = None
-    entered_at: Instant | None = None
-    event: EventFact | None = None
-    signal_id: int | None = None
-    chain: Cause = OUTSIDE
-    who: str = ""
-    why: str = ""
-
-
-class Entered(NamedTuple):
-    """What became of a wish. reason: of `machines.reasons`, empty when entered (or, asked dry, when it would be)."""
-
-    wish: Wish
-    enrollment_id: int | None
-    reason: str = ""
-
-
-class Judged(NamedTuple):
-    """A wish with everything it was judged on. `sop` None: it does not take part. `owner` None: nobody is in scope.
-
-    `about` None: nobody needs the exact facts again. `looked`: the rules were looked at.
-    """
-
-    wish: Wish
-    sop: RunningSop | None
-    subject_id: int
-    admission: Admission
-    owner: Owner | None = None
-    about: Facts | None = None
-    last: LastRun | None = None
-    anchor_at: Instant = 0
-    entered_at: Instant = 0
-    looked: bool = False
-
-    @property
-    def rule(self) -> bool | None:
-        """Whether the entry rule holds; None if it was not looked at."""
-        if self.wish.gate != "own" or not self.looked or self.admission.reason == reasons.INSIDE:
-            return None
-        return self.admission.reason != reasons.RULE_FALSE
 
 
 def enter(
@@ -116,8 +59,8 @@ def enter(
     judged = judge(tx, catalogue, wishes, as_running=as_running, begun=begun or {})
     if dry:
         return [Entered(one.wish, None, one.admission.reason) for one in judged], NOTHING
-    _refuse(tx, [one for one in judged if one.admission.recorded])
-    entering = [_entrant(one) for one in judged if one.admission.enter]
+    entries_refusing.refuse(tx, [one for one in judged if one.admission.recorded])
+    entering = _entrants([one for one in judged if one.admission.enter])
     made = entries_writing.write(tx, app, entering, begun or {})
     watch(tx, judged)
     news = entries_writing.news(catalogue.asked, entering, made)
@@ -153,6 +96,12 @@ def judge(
     return judged
 
 
+def is_plain(program: Program) -> bool:
+    """Whether the gate and what a run counts from look at nothing but plain facts: then like people are let in alike.
+    """
+    return program.gate_needs.is_plain and program.anchor_attribute is None
+
+
 def watch(tx: Transaction, judged: Iterable[Judged]) -> None:
     """Remember of those outside that the rule has been false since their last run, and when time changes it next."""
     judged = [one for one in judged if one.sop is not None and one.sop.kind == "nurture"]
@@ -169,11 +118,12 @@ def _load(
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
     needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
+    meant = [begun[wish.relation_id] for wish, _ in live if wish.relation_id in begun]
     known = facts.of_customers(
-        tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True, made=_made(tx, begun.values())
+        tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True, made=_made(tx, meant)
     )
     # What this very transaction has made has no run behind it.
-    made = {relation_id for relation_id, one in begun.items() if one.is_made}
+    made = {one.relation_id for one in meant if one.is_made}
     subjects = [
         _subject(sop.kind, wish) for wish, sop in live if sop.kind != "new_customer" or wish.relation_id not in made
     ]
@@ -183,7 +133,7 @@ def _load(
 def _made(tx: Transaction, begun: Iterable[Begun]) -> dict[int, tuple[Owner, ...]]:
     """The new relations of customers that are new themselves: nobody has to ask the store about these."""
     found: dict[int, tuple[Owner, ...]] = {}
-    for one in begun:
+    for one in {one.relation_id: one for one in begun}.values():
         if one.is_made and one.customer_id in tx.new:
             made = Owner(
                 one.relation_id, one.customer_id, one.member_id, one.userid, one.able, "active", one.channel,
@@ -222,8 +172,7 @@ def _judge(
     if wish.gate == "own" and sop.kind != "new_customer" and past is not None and past.ended_at is None:
         return Judged(wish, sop, subject_id, Admission(False, reasons.INSIDE), last=past)
     owner = _owner(known, program, wish)
-    is_plain = program.gate_needs.is_plain and wish.event is None and program.anchor_attribute is None
-    about = None if is_plain else _about(known, program, wish, owner)
+    about = None if wish.event is None and is_plain(program) else _about(known, program, wish, owner)
     entered_at = _entered_at(program, wish, owner, now)
     anchor_at = _anchor(program, wish, owner, about, entered_at)
     state = "running" if as_running and sop.state == "paused" else sop.state
@@ -340,15 +289,32 @@ def _look_again_at(one: Judged, program: Program, timed: bool, now: Instant) -> 
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def _entrant(one: Judged) -> Entrant:
-    assert one.sop is not None and one.owner is not None
+def _entrants(judged: Iterable[Judged]) -> list[Entrants]:
+    """Those together who enter a SOP by the same word."""
+    groups: dict[Hashable, Entrants] = {}
+    for one in judged:
+        assert one.sop is not None
+        wish, run_no = one.wish, 1 if one.last is None else one.last.run_no + 1
+        how = (wish.cause, wish.gate, run_no, one.admission.inherited, wish.chain, wish.signal_id, wish.who, wish.why)
+        group = groups.get((one.sop.sop_id, how))
+        if group is None:
+            cause, gate, _, inherited, chain, *said = how
+            group = groups[one.sop.sop_id, how] = Entrants(
+                one.sop, cause, gate, run_no, inherited, chain.hop, (*chain.chain, one.sop.sop_id), *said, []
+            )
+        group.people.extend(_people(one))
+    return list(groups.values())
+
+
+def _people(one: Judged) -> list[Person]:
+    assert one.owner is not None
     wish = one.wish
-    return Entrant(
-        one.sop, one.subject_id, wish.customer_id, one.owner, wish.cause, wish.gate, one.anchor_at, one.entered_at,
-        1 if one.last is None else one.last.run_no + 1, one.admission.inherited, wish.chain.hop,
-        (*wish.chain.chain, one.sop.sop_id), wish.signal_id,
-        one.about if one.about is None or wish.event is None else replace(one.about, events=()), wish.who, wish.why,
-    )  # fmt: skip
+    about = one.about if one.about is None or wish.event is None else replace(one.about, events=())
+    first = Person(one.subject_id, wish.customer_id, one.owner, one.anchor_at, one.entered_at, about)
+    return [
+        first,
+        *[Person(new.relation_id, new.customer_id, new, new.began_at, new.began_at, None) for new in wish.alike],
+    ]
 
 
 def _entered(one: Judged, made: Mapping[tuple[int, int], int]) -> Entered:
@@ -356,37 +322,3 @@ def _entered(one: Judged, made: Mapping[tuple[int, int], int]) -> Entered:
         return Entered(one.wish, None, one.admission.reason)
     run_id = made.get((one.wish.sop_id, one.subject_id))
     return Entered(one.wish, run_id, "" if run_id is not None else reasons.INSIDE)
-
-
-def _refuse(tx: Transaction, refused: Sequence[Judged]) -> None:
-    rows = {(one.wish.sop_id, one.subject_id, one.admission.reason): one for one in refused}
-    run_queries.refuse(
-        tx,
-        [
-            {
-                "sop_id": sop_id, "subject_id": subject_id, "reason": reason, "customer_id": one.wish.customer_id,
-                "relation_id": one.wish.relation_id if one.owner is None else one.owner.relation_id,
-                "detail": _detail(one.wish), "first_at": tx.now, "last_at": tx.now,
-            }
-            for (sop_id, subject_id, reason), one in rows.items()
-        ],
-    )  # fmt: skip
-    for sop_id, _, reason in rows:
-        tx.count(f"sop/{sop_id}/refused/{reason}")
-    _note_cut(tx, refused)
-
-
-def _detail(wish: Wish) -> str:
-    said = {"cause": wish.cause, "who": wish.who, "why": wish.why}
-    return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
-
-
-def _note_cut(tx: Transaction, refused: Sequence[Judged]) -> None:
-    """What was cut of a chain stands in the journal of the run whose end led there; a flow tells it by itself."""
-    chained = (reasons.CHAIN_REPEATED, reasons.CHAIN_TOO_LONG)
-    notes = [
-        Note(one.wish.chain.run, "note", reason=one.admission.reason, detail=json.dumps({"sop": one.sop.key}))
-        for one in refused
-        if one.wish.gate == "own" and one.admission.reason in chained and one.wish.chain.run and one.sop
-    ]
-    run_queries.journal(tx, notes)

@@ -12,8 +12,8 @@ from sopd.errors import NotFound, Refused, no_such
 from sopd.handlers import entries, owners
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
-from sopd.handlers.entries import Entered, Wish
 from sopd.handlers.owners import Owner
+from sopd.handlers.wishes import Entered, Wish
 from sopd.store import Transaction
 from sopd.store.queries import audit
 from sopd.store.queries import entries as queries

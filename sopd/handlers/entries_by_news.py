@@ -12,9 +12,9 @@ from machines.facts import Dependencies
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue, RunningSop
-from sopd.handlers.entries import Wish
 from sopd.handlers.happened import NOTHING, Consequences, Left, News
 from sopd.handlers.touches import Touch
+from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.queries import flips
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from machines.rules import Literal, flips_at
 from machines.sop import Program
 from sopd.handlers import pushes, schedule, welcomes
 from sopd.handlers.app import App
-from sopd.handlers.catalogue import RunningSop
+from sopd.handlers.catalogue import RunningSop, rank
 from sopd.handlers.happened import Cause, News
 from sopd.handlers.owners import Owner
 from sopd.handlers.schedule import Next, Schedule
@@ -38,34 +38,36 @@ Place = tuple[int, int]
 """(SOP, subject)"""
 
 
-class Entrant(NamedTuple):
-    """Somebody who enters now. chain: the SOPs entered on the way, this one included. about: as the run sees it first,
-    None where nothing of its early-end rule changes with time.
+class Person(NamedTuple):
+    """Who enters. via: the relation that acts for it, as an owner or as one that has just begun. about: as the run sees
+    it first, None where nothing of its early-end rule changes with time.
+    """
 
-    signal_id: the signal that let it in; None: the last one of the customer counts as before the entry.
+    subject_id: int
+    customer_id: int
+    via: Owner | Begun
+    anchor_at: Instant
+    entered_at: Instant
+    about: Facts | None
+
+
+class Entrants(NamedTuple):
+    """People who enter a SOP now by the same word. chain: the SOPs entered on the way, this one included.
+
+    signal_id: the signal that let them in; None: the last one of each counts as before the entry.
     """
 
     sop: RunningSop
-    subject_id: int
-    customer_id: int
-    owner: Owner
     cause: str
     gate: Gate
-    anchor_at: Instant
-    entered_at: Instant
     run_no: int
     inherited: frozenset[Literal]
     hop: int
     chain: tuple[int, ...]
     signal_id: int | None
-    about: Facts | None
     who: str
     why: str
-
-    @property
-    def place(self) -> Place:
-        """Where it is to be."""
-        return self.sop.sop_id, self.subject_id
+    people: list[Person]
 
 
 class _Led(NamedTuple):
@@ -75,7 +77,7 @@ class _Led(NamedTuple):
     once more by itself: its end shall not come before the welcomes.
     """
 
-    entrants: Sequence[Entrant]
+    entrants: Entrants
     times: Schedule
     taken: Walk
     ahead: Next
@@ -83,9 +85,8 @@ class _Led(NamedTuple):
     after_signal: int
 
     @property
-    def first(self) -> Entrant:
-        """Any of them: they are alike in all but who they are."""
-        return self.entrants[0]
+    def sop(self) -> RunningSop:
+        return self.entrants.sop
 
     @property
     def greets(self) -> bool:
@@ -96,7 +97,7 @@ class _LetIn(NamedTuple):
     """Those of like entrants who are inside now, with their runs."""
 
     led: _Led
-    runs: Sequence[tuple[int, Entrant]]
+    runs: Sequence[tuple[int, Person]]
 
     @property
     def ids(self) -> list[int]:
@@ -104,7 +105,7 @@ class _LetIn(NamedTuple):
 
 
 def write(
-    tx: Transaction, app: App, entering: Sequence[Entrant], begun: Mapping[int, Begun]
+    tx: Transaction, app: App, entering: Sequence[Entrants], begun: Mapping[int, Begun]
 ) -> dict[Place, int]:
     """Let them in; returns the run of each by (SOP, subject). Whom another transaction has just let in is left out.
 
@@ -113,35 +114,35 @@ def write(
     if not entering:
         return {}
     groups = _alike(entering, _greeted(tx, entering, begun), _signals_before(tx, entering))
-    every = [_lead(alike, greeting, after, tx.now) for (greeting, after, *_), alike in groups.items()]
-    made = queries.enter(tx, [([one.owner.relation_id for one in led.entrants], _row(led)) for led in every])
+    every = [_lead(entrants, greeting, after, tx.now) for entrants, greeting, after in groups]
+    made = queries.enter(tx, [([one.via.relation_id for one in led.entrants.people], _row(led)) for led in every])
     let_in = [some for led in every if (some := _LetIn(led, _inside(led, made))).runs]
     _write_pushes(tx, app, [one for one in let_in if one.led.taken.fired is not None or one.led.taken.passed], begun)
     queries.tell(tx, [(some.ids, _line(some.led)) for some in let_in])
-    flips.arm(tx, [armed for some in let_in for run in some.runs if (armed := _armed(*run)) is not None])
+    flips.arm(tx, [armed for some in let_in for armed in _armed(some)])
     for some in let_in:
-        tx.count(f"sop/{some.led.first.sop.sop_id}/entered/{some.led.first.cause}", len(some.runs))
+        tx.count(f"sop/{some.led.sop.sop_id}/entered/{some.led.entrants.cause}", len(some.runs))
     tx.after_commit(lambda: app.ring("fire"))
     return made
 
 
-def _inside(led: _Led, made: Mapping[Place, int]) -> list[tuple[int, Entrant]]:
-    sop_id = led.first.sop.sop_id
-    found = [(made.get((sop_id, one.subject_id)), one) for one in led.entrants]
+def _inside(led: _Led, made: Mapping[Place, int]) -> list[tuple[int, Person]]:
+    sop_id = led.sop.sop_id
+    found = [(made.get((sop_id, one.subject_id)), one) for one in led.entrants.people]
     return [(run_id, one) for run_id, one in found if run_id is not None]
 
 
-def news(asked: Collection[str], entered: Sequence[Entrant], made: Mapping[Place, int]) -> tuple[News, ...]:
+def news(asked: Collection[str], entered: Sequence[Entrants], made: Mapping[Place, int]) -> tuple[News, ...]:
     """That they are inside now, of the SOPs some rule asks about; in the chain of the entry."""
-    if not asked:
-        return ()
     return tuple(
         News(
-            one.customer_id, Dependencies(sops=frozenset((one.sop.key,))), f"entered {one.sop.key}",
-            cause=Cause(one.hop, one.chain, made[one.place]),
+            one.customer_id, Dependencies(sops=frozenset((some.sop.key,))), f"entered {some.sop.key}",
+            cause=Cause(some.hop, some.chain, made[some.sop.sop_id, one.subject_id]),
         )
-        for one in entered
-        if one.sop.key in asked and one.place in made
+        for some in entered
+        if some.sop.key in asked
+        for one in some.people
+        if (some.sop.sop_id, one.subject_id) in made
     )  # fmt: skip
 
 
@@ -149,50 +150,55 @@ def news(asked: Collection[str], entered: Sequence[Entrant], made: Mapping[Place
 
 
 def _greeted(
-    tx: Transaction, entering: Sequence[Entrant], begun: Mapping[int, Begun]
+    tx: Transaction, entering: Sequence[Entrants], begun: Mapping[int, Begun]
 ) -> dict[tuple[int, int], str]:
-    """By (SOP, relation), what becomes of the welcome of those whose first step it is."""
-    wanting = [one for one in entering if one.sop.program.steps[0].channel == "welcome"]
-    return welcomes.decide(tx, [(one.sop, _begun(one, begun)) for one in wanting]) if wanting else {}
+    """By (SOP, relation), what becomes of the welcome of those whose first step it is; the SOPs come in their order."""
+    wanting = [
+        (one.sop, _begun(one.cause, person, begun))
+        for one in entering
+        if one.sop.program.steps[0].channel == "welcome"
+        for person in one.people
+    ]
+    wanting.sort(key=lambda one: (rank(one[0]), one[1].began_at, one[1].relation_id))
+    return welcomes.decide(tx, wanting) if wanting else {}
 
 
-def _begun(one: Entrant, begun: Mapping[int, Begun]) -> Begun:
-    """The beginning of the owner's relation; one that is not new has no welcome code."""
-    owner = one.owner
-    return begun.get(owner.relation_id) or Begun(
-        owner.relation_id, owner.member_id, owner.customer_id, owner.userid, owner.began_at, owner.channel,
-        owner.add_way, one.cause,
-    )  # fmt: skip
+def _begun(cause: str, one: Person, begun: Mapping[int, Begun]) -> Begun:
+    """The beginning of the relation that acts; one that is not new has no welcome code."""
+    via = one.via
+    return begun.get(via.relation_id) or Begun(
+        via.relation_id, via.member_id, via.customer_id, via.userid, via.began_at, via.channel, via.add_way, cause
+    )
 
 
 def _alike(
-    entering: Sequence[Entrant], greeted: Mapping[tuple[int, int], str], before: Mapping[int, int]
-) -> dict[tuple[Any, ...], list[Entrant]]:
-    """Entrants by all that their runs have in common, what becomes of the welcome and the last signal first."""
-    groups: defaultdict[tuple[Any, ...], list[Entrant]] = defaultdict(list)
+    entering: Iterable[Entrants], greeted: Mapping[tuple[int, int], str], before: Mapping[int, int]
+) -> Iterator[tuple[Entrants, str | None, int]]:
+    """Entrants whose runs have everything in common, with what becomes of their welcome and the last signal."""
     for one in entering:
-        greeting = greeted.get((one.sop.sop_id, one.owner.relation_id)) if greeted else None
-        after = before.get(one.customer_id, 0) if one.signal_id is None else one.signal_id
-        times = schedule.alike_at_entry(one.sop.program, one.anchor_at, one.entered_at)
-        groups[
-            greeting, after, one.sop.version_id, one.cause, one.gate, one.run_no, one.inherited, one.hop, one.chain,
-            one.who, one.why, times, *_counts_from(one),
-        ].append(one)  # fmt: skip
-    return groups
+        program, sop_id, signal_id = one.sop.program, one.sop.sop_id, one.signal_id
+        groups: defaultdict[tuple[Any, ...], list[Person]] = defaultdict(list)
+        for person in one.people:
+            greeting = greeted.get((sop_id, person.via.relation_id)) if greeted else None
+            after = before.get(person.customer_id, 0) if signal_id is None else signal_id
+            times = schedule.alike_at_entry(program, person.anchor_at, person.entered_at)
+            groups[greeting, after, times, *_counts_from(person)].append(person)
+        for (greeting, after, *_), people in groups.items():
+            yield one._replace(people=people), greeting, after
 
 
-def _counts_from(one: Entrant) -> tuple[Instant | None, Instant | None]:
-    """Anchor and entry; None is the beginning of the owner's relation, which many have each for themselves."""
-    began_at = one.owner.began_at
+def _counts_from(one: Person) -> tuple[Instant | None, Instant | None]:
+    """Anchor and entry; None is the beginning of the relation, which many have each for themselves."""
+    began_at = one.via.began_at
     return (
         None if one.anchor_at == began_at else one.anchor_at, None if one.entered_at == began_at else one.entered_at
     )  # fmt: skip
 
 
-def _lead(alike: Sequence[Entrant], greeting: str | None, after_signal: int, now: Instant) -> _Led:
-    one = alike[0]
-    times = schedule.of(one.sop.program, one.anchor_at, one.entered_at)
-    return _Led(alike, times, *_come_to(one.sop.program, times, greeting, now), greeting, after_signal)
+def _lead(alike: Entrants, greeting: str | None, after_signal: int, now: Instant) -> _Led:
+    program, one = alike.sop.program, alike.people[0]
+    times = schedule.of(program, one.anchor_at, one.entered_at)
+    return _Led(alike, times, *_come_to(program, times, greeting, now), greeting, after_signal)
 
 
 def _come_to(program: Program, times: Schedule, greeting: str | None, now: Instant) -> tuple[Walk, Next]:
@@ -225,22 +231,23 @@ def lead_in(program: Program, missed: frozenset[int], greeting: str | None) -> W
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def _signals_before(tx: Transaction, entering: Sequence[Entrant]) -> dict[int, int]:
+def _signals_before(tx: Transaction, entering: Sequence[Entrants]) -> dict[int, int]:
     """The last signal of the customers for whom it matters which ones were before the entry."""
     asked = {
-        one.customer_id
+        person.customer_id
         for one in entering
         if one.signal_id is None and (one.sop.program.dependencies.events or one.sop.program.dependencies.asked)
+        for person in one.people
     }
     return signals.latest(tx, sorted(asked)) if asked else {}
 
 
 def _row(led: _Led) -> NewRun:
-    one, taken, ahead = led.first, led.taken, led.ahead
+    one, taken, ahead = led.entrants, led.taken, led.ahead
     return NewRun(
-        one.sop.sop_id, one.sop.version_id, one.sop.kind == "new_customer", one.run_no, taken.state, *_counts_from(one),
-        one.cause, ahead.due_at, ahead.mass_at, ahead.counts_from, one.hop, json.dumps(one.chain),
-        literals_text(one.inherited) if one.inherited else None, led.after_signal,
+        one.sop.sop_id, one.sop.version_id, one.sop.kind == "new_customer", one.run_no, taken.state,
+        *_counts_from(one.people[0]), one.cause, ahead.due_at, ahead.mass_at, ahead.counts_from, one.hop,
+        json.dumps(one.chain), literals_text(one.inherited) if one.inherited else None, led.after_signal,
     )  # fmt: skip
 
 
@@ -249,19 +256,19 @@ def _write_pushes(tx: Transaction, app: App, let_in: Sequence[_LetIn], begun: Ma
     written = queries.insert_pushes_of_entry(tx, [(some.ids, push) for some, push in made])
     ids = {(run_id, step): push_id for push_id, run_id, step in written}
     greeted = [
-        (ids[run_id, some.led.taken.fired], one.sop, _begun(one, begun))
+        (ids[run_id, some.led.taken.fired], some.led.sop, _begun(some.led.entrants.cause, one, begun))
         for some in let_in
         if some.led.taken.fired is not None and some.led.greets
         for run_id, one in some.runs
     ]
     welcomes.send(tx, app, greeted)
     for some, push in made:
-        pushes.count(tx, some.led.first.sop.sop_id, push.step_id, push.state, push.reason, len(some.runs))
+        pushes.count(tx, some.led.sop.sop_id, push.step_id, push.state, push.reason, len(some.runs))
 
 
 def _pushes(led: _Led, now: Instant) -> list[NewPush]:
     """The welcome, if it is the first step, and the steps left behind."""
-    program, times, taken = led.first.sop.program, led.times, led.taken
+    program, times, taken = led.sop.program, led.times, led.taken
     made = []
     if taken.fired is not None:
         welcome = new_push(program, times, taken.fired, now, skipped=led.greeting or None)
@@ -271,7 +278,7 @@ def _pushes(led: _Led, now: Instant) -> list[NewPush]:
 
 def _line(led: _Led) -> Line:
     """The journal tells the cause, the chain behind it, what is inherited, who and why, and the steps left behind."""
-    one = led.first
+    one = led.entrants
     chain = one.chain if one.hop else ()
     detail = _detail(one.cause, one.gate, one.hop, chain, one.inherited, one.who, one.why, led.taken.passed)
     return Line("entered", None, led.taken.state, None, detail)
@@ -294,9 +301,13 @@ def _detail(
     return json.dumps(detail, ensure_ascii=False)
 
 
-def _armed(run_id: int, one: Entrant) -> Armed | None:
-    """When time alone changes the early-end rule first."""
-    rule = one.sop.program.early_end_rule
-    if rule is None or one.about is None or not one.sop.program.end_needs.time:
-        return None
-    return Armed(flips.END, one.sop.sop_id, run_id, one.customer_id, flips_at(rule, one.about, one.about.now))
+def _armed(some: _LetIn) -> list[Armed]:
+    """When time alone changes the early-end rule of each first."""
+    sop, rule = some.led.sop, some.led.sop.program.early_end_rule
+    if rule is None or not sop.program.end_needs.time:
+        return []
+    return [
+        Armed(flips.END, sop.sop_id, run_id, one.customer_id, flips_at(rule, one.about, one.about.now))
+        for run_id, one in some.runs
+        if one.about is not None
+    ]

@@ -12,8 +12,8 @@ from machines import reasons
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue
-from sopd.handlers.entries import Wish
 from sopd.handlers.happened import Consequences, Flow
+from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries.enrollments import Note

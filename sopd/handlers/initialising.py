@@ -19,7 +19,7 @@ from machines.rules import needs_of
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
-from sopd.handlers.entries import Wish
+from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.batch import is_poison, put_aside, reason_of
 from sopd.store.queries import flips, jobs, sops

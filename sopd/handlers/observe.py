@@ -221,19 +221,10 @@ def _begun(page: Page, held: Mapping[int, frozenset[str]]) -> list[Begun]:
     for pair in page.of(*BEGINS):
         one, relation_id, member = page.seen[pair], page.ids[pair], page.members[pair[0]]
         begun.append(Begun(
-            relation_id=relation_id,
-            member_id=member.id,
-            customer_id=page.customers[pair[1]],
-            userid=pair[0],
-            began_at=began_at(page.known.get(pair), one),
-            channel=_channel(one),
-            add_way=one.follow.add_way if one.follow else 0,
-            cause="added" if one.cause == "added" else RECONCILIATION,
-            welcome_code=one.welcome_code,
-            welcome_until=one.welcome_until,
-            is_made=relation_id in page.made,
-            able=member.able,
-            tags=held.get(relation_id, NO_TAGS),
+            relation_id, member.id, page.customers[pair[1]], pair[0], began_at(page.known.get(pair), one),
+            _channel(one), one.follow.add_way if one.follow else 0,
+            "added" if one.cause == "added" else RECONCILIATION, one.welcome_code, one.welcome_until,
+            relation_id in page.made, member.able, held.get(relation_id, NO_TAGS),
         ))  # fmt: skip
     return begun
 

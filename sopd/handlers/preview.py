@@ -36,9 +36,9 @@ from sopd.handlers import entries, planning_quota, planning_slots, preview_ahead
 from sopd.handlers import facts as known_facts
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import RunningSop
-from sopd.handlers.entries import Judged, Wish
 from sopd.handlers.planning_facts import check, run_conditions
 from sopd.handlers.preview_ahead import Ahead, Subject
+from sopd.handlers.wishes import Judged, Wish
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import preview as queries

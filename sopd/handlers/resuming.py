@@ -26,8 +26,8 @@ from sopd.errors import Refused
 from sopd.handlers import entries, firing, pushes, schedule, stepwise
 from sopd.handlers.app import App
 from sopd.handlers.consequences import follow
-from sopd.handlers.entries import Wish
 from sopd.handlers.happened import NOTHING, Consequences
+from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.batch import in_halves, put_aside
 from sopd.store.queries import aside, jobs, sops

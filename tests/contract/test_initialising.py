@@ -11,6 +11,7 @@ from sopd import sweep
 from sopd.commands import RetrySetAside, StartSop
 from sopd.errors import Refused
 from sopd.handlers import aside, entries, firing, initialising, sops
+from sopd.handlers.wishes import Wish
 from sopd.store import Store
 from sopd.store.errors import Unavailable
 from sopd.store.tables import Customer, Enrollment, Flip, Job, Relation, RelationTag, SetAside
@@ -153,7 +154,7 @@ def test_who_enters_meanwhile_does_not_enter_twice(store: Store, paged: None) ->
     town.led_on(1)
     later = town.relations[4]
     with store.transaction() as tx:
-        entries.enter(tx, town.app, [entries.Wish(1, later.customer_id, "own", "rule")])
+        entries.enter(tx, town.app, [Wish(1, later.customer_id, "own", "rule")])
     town.led_on()
 
     assert town.inside() == [one.customer_id for one in town.relations[::2]]

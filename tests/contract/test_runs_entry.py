@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from typing import Any
 
 import pytest
 
+from machines.calendar import MINUTE_MS
+from sopd.handlers.observe import observe
+from sopd.handlers.observe_verdicts import Sighting
 from sopd.store import Store
 from sopd.store.queries import enrollments as queries
 from sopd.store.queries.enrollments import NewPush, NewRun
 from sopd.store.tables import Enrollment, Push
+from sopd.wecom.people import Follow, Profile
 from tests.support.company import TestCompany, local
 from tests.support.factories import add, all_rows, befriend, publish
 
@@ -221,6 +227,44 @@ def test_no_end_comes_before_the_welcomes_of_the_same_add(company: TestCompany) 
 
     assert entered == ("settling", {"hi": "planned"})
     assert company.run(mei, "done").state == "normal_end"
+
+
+def test_a_page_of_new_customers_is_judged_as_each_of_them_alone(company: TestCompany) -> None:
+    everybody = company.start(EXPO.replace("entry: {when: {source: [expo, live]}}\n", "").replace("expo", "everybody"))
+    of_alice = company.start(EXPO.replace("sop: expo", "sop: ours\nmembers: [alice, carl]"))
+    company.member("carl", can_send=False)
+    kinds = list(itertools.product(
+        ("alice", "bob", "carl"), ("expo", "shop"), (1, 202), ((), (company.vip,)), (-1, 0, 1)
+    ))  # fmt: skip
+
+    def sightings(prefix: str) -> list[Sighting]:
+        made = []
+        for number, (userid, channel, add_way, tag_ids, minutes) in enumerate(kinds):
+            who, began_at = f"{prefix}-{number}", company.now + minutes * MINUTE_MS
+            follow = Follow(userid, who, began_at, add_way, channel, tag_ids)
+            made.append(Sighting(userid, who, None, "added", Profile(who, who), follow))
+        return made
+
+    observe(company.app, sightings("page"))
+    for one in sightings("alone"):
+        observe(company.app, [one])
+
+    for sop in (everybody, of_alice):
+        page = [outcome(company, sop, f"page-{n}") for n in range(len(kinds))]
+        assert page == [outcome(company, sop, f"alone-{n}") for n in range(len(kinds))]
+        assert {len(runs) for runs, _ in page} == {0, 1}
+        assert {reason for _, reasons in page for reason, in reasons} >= {"member cannot send", "already at its end"}
+
+
+def outcome(company: TestCompany, sop: str, customer: str) -> tuple[list[Any], list[Any]]:
+    """Of one customer in one SOP: runs and refusals."""
+    of = "from {} t join customer c on c.id = t.customer_id join sop s on s.id = t.sop_id"
+    where = "where c.external_userid = ? and s.key = ?"
+    return (
+        company.rows(f"select t.state, t.anchor_at, t.entered_at, t.due_at, t.cause {of.format('enrollment')} {where}",
+                     customer, sop),
+        company.rows(f"select t.reason {of.format('refusal')} {where} order by t.reason", customer, sop),
+    )  # fmt: skip
 
 
 def test_who_came_first_has_the_lower_ids_in_whatever_order_rows_are_written(store: Store) -> None:
