@@ -25,6 +25,7 @@ from sopd.handlers.happened import NOTHING, Cause, Consequences
 from sopd.handlers.owners import Owner
 from sopd.handlers.touches import Touch
 from sopd.store import Transaction
+from sopd.store.queries import enrollments as run_queries
 from sopd.store.queries import entries as queries
 from sopd.store.queries import flips
 from sopd.store.queries.enrollments import Run
@@ -60,7 +61,7 @@ def react(
         return NOTHING
     ending = [one for one in judged if one.ends]
     keep(tx, [one for one in judged if not one.ends])
-    names = touches.tag_names(tx, [touch for one in ending for touch in one.news])
+    names = touches.tag_names(tx, {one.program for one in ending})
     return enrollments.end_each(tx, app, [one.run for one in ending], _endings(ending, names)) if ending else NOTHING
 
 
@@ -68,11 +69,14 @@ def judge(
     tx: Transaction, app: App, happened: Mapping[int, Sequence[Touch]], seen: Mapping[int, Owner]
 ) -> list[Judged]:
     """Every open run whose early-end rule mentions what happened; nothing is written."""
-    versions = _versions(tx, happened)
-    programs = app.programs.all(tx, versions)
     topics, is_about_one = _heard(happened)
-    listening = [one for one in versions if is_about_one or not programs[one].end_topics.isdisjoint(topics)]
-    runs = queries.lock_judged(tx, happened, listening) if listening else []
+    known = run_queries.known_versions(tx, happened)
+    if known is not None and not is_about_one and not _listening(app.programs.all(tx, known), topics):
+        return []
+    runs = run_queries.open_runs_of(tx, happened)
+    programs = app.programs.all(tx, {run.version_id for run in runs})
+    listening = programs.keys() if is_about_one else _listening(programs, topics)
+    runs = [run for run in runs if run.version_id in listening]
     news = {run.id: _concerning(run, programs[run.version_id], happened[run.customer_id]) for run in runs}
     runs = [run for run in runs if news[run.id]]
     if not runs:
@@ -114,10 +118,9 @@ def armed(program: Program, run: Run, about: Facts) -> Armed:
 # -- inside ------------------------------------------------------------------------------------------------------------
 
 
-def _versions(tx: Transaction, customer_ids: Collection[int]) -> set[int]:
-    """The versions of which these customers may have open runs. New customers have none but those begun just now."""
-    known = [one for one in customer_ids if one not in tx.new]
-    return tx.let_in | set(queries.open_versions(tx, known) if known else ())
+def _listening(programs: Mapping[int, Program], topics: Collection[tuple[str, str]]) -> set[int]:
+    """The versions whose early-end rule looks at any of this."""
+    return {version_id for version_id, one in programs.items() if not one.end_topics.isdisjoint(topics)}
 
 
 def _needs(programs: Mapping[int, Program], runs: Iterable[Run]) -> set[Dependencies]:

@@ -89,9 +89,9 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
     if dropped:
         asked = {relation_id: payload.without(dropped) for relation_id, payload in asked.items()}
-    payloads = {relation_id: asked[relation_id] for relation_id in queries.lock_active(tx, asked)}
+    queries.lock_of_held(tx, asked)
     fresh = queries.insert_writes(
-        tx, [(f"{cause_key}/{key}", key, payload.text()) for key, payload in payloads.items() if payload.asks]
+        tx, [(f"{cause_key}/{key}", key, payload.text()) for key, payload in asked.items() if payload.asks]
     )
     if not fresh:
         return []
@@ -99,7 +99,7 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     before = held(tx, fresh)
     after: dict[tuple[int, str], Held] = {}
     for relation_id in fresh:
-        for tag_id, is_added in payloads[relation_id].tags():
+        for tag_id, is_added in asked[relation_id].tags():
             known = before.get((relation_id, tag_id))
             in_wecom = known is not None and known.in_wecom
             after[relation_id, tag_id] = Held(relation_id, tag_id, in_wecom, int(is_added))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
 from machines.reasons import CHAIN_TOO_LONG
+from machines.sop import Program
 from sopd.handlers.happened import Cause, Consequences, News, Only, TagChange
 from sopd.handlers.owners import NO_TAGS
 from sopd.store import Transaction
@@ -106,10 +107,17 @@ def _note(tx: Transaction, cut: Iterable[Touch]) -> None:
                       for run_id in ended])  # fmt: skip
 
 
-def tag_names(tx: Transaction, touches: Iterable[Touch]) -> dict[str, str]:
-    """Names for people of the tags that came and went; a tag the library does not know is left out."""
-    named = {tag_id for one in touches for tag_id in (*one.added, *one.removed)}
-    return {tag_id: tag.path for tag_id, tag in tag_queries.by_ids(tx, named).items()} if named else {}
+def tag_names(tx: Transaction, ending: Iterable[Program]) -> dict[str, str]:
+    """Names for people of the tags at which these early ends look; a tag the library does not know is left out.
+
+    Those that the ends write are looked up on the way, before they are asked for one by one.
+    """
+    named = {
+        tag_id
+        for one in ending
+        for tag_id in (*one.end_needs.tags, *one.early_end.add_tags, *one.early_end.remove_tags)
+    }
+    return {tag_id: tag.path for tag_id, tag in tag_queries.by_ids(tx, named).items()}
 
 
 def text(touches: Iterable[Touch], needs: Dependencies, names: Mapping[str, str]) -> str:

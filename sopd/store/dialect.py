@@ -57,6 +57,9 @@ class Dialect(Protocol):
     def keyed(self, table: str, key: Sequence[str], given: str) -> str:
         """The condition that a row of `table` has one of the keys (of several columns) in the table `given`."""
 
+    def unchanged(self, table: str, key: Sequence[str], still: Sequence[str], given: str) -> str:
+        """As `keyed`, and that the columns `still` are as given; rows of these keys are locked in their order."""
+
     def listed(self, ids: list[int]) -> Given:
         """As `given`, for one column `id` of numbers: by far the most frequent."""
 

@@ -77,6 +77,18 @@ class Postgres:
         named = ", ".join(key)
         return f"({named}) in (select {named} from {given} g)"
 
+    def unchanged(self, table: str, key: Sequence[str], still: Sequence[str], given: str) -> str:
+        """The rows are locked before the first is written; one that changed while its lock was waited for has no place
+        where it was, so it is left out whatever changed.
+        """
+        same = " and ".join(f"t.{name} = g.{name}" for name in key)
+        is_still = " and ".join(f"t.{name} = g.{name}" for name in still)
+        order = ", ".join(f"t.{name}" for name in key)
+        return (
+            f"ctid = any(array(select case when {is_still} then t.ctid end from {given} g join {table} t on {same}"
+            f" order by {order} for update of t))"
+        )
+
     def listed(self, ids: list[int]) -> Given:
         return Given("(select g.* from unnest(?::bigint[]) as g(id))", (self.folded(ids),))
 

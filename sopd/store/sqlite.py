@@ -105,6 +105,9 @@ class Sqlite:
         same = " and ".join(f"t.{name} = g.{name}" for name in key)
         return f"rowid in (select (select t.rowid from {table} t where {same}) from {given} g)"
 
+    def unchanged(self, table: str, key: Sequence[str], still: Sequence[str], given: str) -> str:
+        return self.keyed(table, [*key, *still], given)
+
     def listed(self, ids: list[int]) -> Given:
         return Given("(select value as id from json_each(?))", (repr(ids),))
 

@@ -43,7 +43,10 @@ class Transaction:
         self.new: set[int] = set()  # customers it has made, so all that hangs on them too; `queries.people` alone
         self.raised: set[int] = set()  # relations whose generation it has raised; `queries.tags` alone
         self.customer_of: dict[int, int] = {}  # by relation, which never changes it; kept by queries that read both
-        self.let_in: set[int] = set()  # versions into which it has let somebody; `queries.enrollments` alone
+        self.met: set[int] = set()  # customers whose open runs it has read; `queries.enrollments` alone
+        self.open_in: set[int] = set()  # versions of the open runs it has read or begun; `queries.enrollments` alone
+        self.tags_of: dict[int, dict[str, Any]] = {}  # by relation it has locked, all rows; `queries.tags` alone
+        self.library: dict[str, Any] = {}  # tags by id, None for one nobody knows; `queries.tags` alone
         self.afterwards: list[Callable[[], object]] = []
 
     @cached_property
@@ -162,6 +165,17 @@ class Transaction:
         """
         given = self.table(key, rows)
         return Given(self.dialect.keyed(table, list(map(quoted, key)), given.sql), given.params)
+
+    def unchanged(
+        self, table: str, key: Mapping[str, str], still: Mapping[str, str], rows: Sequence[Sequence[Any]]
+    ) -> Given:
+        """As `those`, and that the columns `still` are as given too.
+
+        All rows of these keys are locked, in the order of the keys, whether they have changed or not.
+        """
+        given = self.table({**key, **still}, rows)
+        sql = self.dialect.unchanged(table, list(map(quoted, key)), list(map(quoted, still)), given.sql)
+        return Given(sql, given.params)
 
     def claim(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sopd.store import Store, Transaction
-from sopd.store.queries import entries, facts, inbox, owners, people, tags
+from sopd.store.queries import enrollments, entries, facts, inbox, owners, people, tags
 from sopd.store.tables import Customer, Enrollment, Member, Outbox, Relation, RelationTag
 from tests.support.plans import assert_uses_index, overheard
 
@@ -29,8 +29,7 @@ QUESTIONS: list[tuple[str, Callable[[Transaction], object], tuple[str, ...]]] = 
     ("relations that are missing", lambda tx: people.missing(tx, "alice"), ("relation_missing",)),
     ("relations of customers", lambda tx: owners.relations(tx, [1, 2]), ("relation_customer_id_member_id",)),
     ("tags that hold", lambda tx: facts.held_tags(tx, [1, 2]), ("relation_tag_pkey",)),
-    ("runs that news may end", lambda tx: entries.lock_judged(tx, [1, 2], [1]), ("enrollment_open_customer",)),
-    ("versions of open runs", lambda tx: entries.open_versions(tx, [1, 2]), ("enrollment_open_customer",)),
+    ("runs that news may end", lambda tx: enrollments.open_runs_of(tx, [1, 2]), ("enrollment_open_customer",)),
     ("last runs of subjects", lambda tx: entries.last_runs(tx, [1], [1, 2]), ("enrollment_runs",)),
     ("runs in SOPs rules ask about", lambda tx: facts.runs_in_sops(tx, [1, 2], [1, 2], ["care"]), ("enrollment_runs",)),
     ("tag rows of relations", lambda tx: tags.on_relations(tx, [1, 2]), ("relation_tag_pkey",)),

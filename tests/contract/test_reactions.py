@@ -217,7 +217,7 @@ def test_the_statements_of_a_round_do_not_depend_on_how_many_end(shop: Shop, cou
 
     assert shop.rows("select count(*) from enrollment where state = 'early_end'") == [(count,)]
     counted = [sql for sql in seen if not sql.startswith(("begin", "commit"))]
-    assert len([sql for sql in counted if "order by c.id for update" not in sql]) == 13
+    assert len([sql for sql in counted if "order by c.id for update" not in sql]) == 12
 
 
 def sent_one(shop: Shop, relation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sopd.store.dialect import Given
@@ -141,12 +141,6 @@ def lock(tx: Transaction, ids: Iterable[int]) -> list[Run]:
     return runs(tx, where, given.params, tx.for_update("enrollment"))
 
 
-def lock_parked(tx: Transaction, sop_id: int, limit: int) -> list[Run]:
-    """Some of the SOP's enrollments that fell due while it was paused, locked."""
-    where = "id in (select id from enrollment where sop_id = ? and parked_at is not null order by id limit ?)"
-    return runs(tx, f"{where} and parked_at is not null", (sop_id, limit), tx.for_update("enrollment"))
-
-
 def open_ids_of_sop(tx: Transaction, sop_id: int, limit: int) -> list[int]:
     """Some open enrollments of a SOP, in the order of the index of open runs: by id, each page would read them all."""
     rows = tx.rows(
@@ -160,6 +154,27 @@ def existing(tx: Transaction, ids: Iterable[int]) -> set[int]:
     given = tx.ids(ids)
     return {row[0] for row in tx.rows(f"select id from enrollment where id in (select id from {given.sql} g)",
                                       given.params)}  # fmt: skip
+
+
+def open_runs_of(tx: Transaction, customer_ids: Collection[int]) -> list[Run]:
+    """The open enrollments of these customers, by id.
+
+    The caller holds the customers, and so do all who move a run or give it another owner: no row is locked for it.
+    """
+    given = tx.ids(customer_ids)
+    found = runs(tx, f"closed_at is null and customer_id in (select id from {given.sql} g)", given.params)
+    tx.met.update(customer_ids)
+    tx.open_in.update([run.version_id for run in found])
+    return found
+
+
+def known_versions(tx: Transaction, customer_ids: Iterable[int]) -> Collection[int] | None:
+    """Versions among which those of these customers' open enrollments are; None: that is still to be read.
+
+    New customers have none but those begun just now.
+    """
+    known = tx.met | tx.new
+    return tx.open_in if known.issuperset(customer_ids) else None
 
 
 def runs(tx: Transaction, where: str, params: Sequence[object], locking: str = "") -> list[Run]:
@@ -366,7 +381,7 @@ def enter(tx: Transaction, groups: Sequence[tuple[Ids, NewRun]]) -> dict[tuple[i
         " order by r.id, n.sop_id on conflict do nothing returning sop_id, subject_id, id",
         given.params,
     )
-    tx.let_in.update([row.version_id for _, row in groups])
+    tx.open_in.update([row.version_id for _, row in groups])
     return {(sop_id, subject_id): run_id for sop_id, subject_id, run_id in made}
 
 

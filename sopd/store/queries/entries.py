@@ -10,29 +10,6 @@ from sopd.store.queries.enrollments import Run, runs
 from sopd.store.transaction import Transaction
 
 
-def open_versions(tx: Transaction, customer_ids: Iterable[int]) -> list[int]:
-    """The versions of which these customers have open enrollments."""
-    given = tx.ids(sorted(customer_ids))
-    rows = tx.rows(
-        "select distinct version_id from enrollment where closed_at is null"
-        f" and customer_id in (select id from {given.sql} g) order by version_id",
-        given.params,
-    )
-    return [row[0] for row in rows]
-
-
-def lock_judged(tx: Transaction, customer_ids: Iterable[int], version_ids: Iterable[int]) -> list[Run]:
-    """The open enrollments of these customers, whom the caller holds, in these versions; locked, by id."""
-    given, versions = tx.ids(sorted(customer_ids)), tx.ids(sorted(version_ids))
-    return runs(
-        tx,
-        f"closed_at is null and customer_id in (select id from {given.sql} g)"
-        f" and +version_id in (select id from {versions.sql} v)",
-        (*given.params, *versions.params),
-        tx.for_update("enrollment"),
-    )
-
-
 def runs_by_id(tx: Transaction, ids: Iterable[int]) -> list[Run]:
     """These enrollments, open or not."""
     given = tx.ids(ids)

@@ -178,15 +178,10 @@ def finish(tx: Transaction, done: Sequence[tuple[str, str, int]]) -> None:
     """Take out re-reads that are done, given as (userid, external_userid, mark); one marked since then is due again."""
     if not done:
         return
-    _lock(tx, [(userid, external_userid) for userid, external_userid, _ in done])
-    given = tx.table({**_PAIR, "mark": "bigint"}, done)
-    gone = tx.run(
-        "delete from dirty where (userid, external_userid, mark) in"
-        f" (select userid, external_userid, mark from {given.sql} g)",
-        given.params,
-    )
-    if gone == len(done):
+    over = tx.unchanged("dirty", _PAIR, {"mark": "bigint"}, done)
+    if tx.run(f"delete from dirty where {over.sql}", over.params) == len(done):
         return
+    given = tx.table(_PAIR, [(userid, external_userid) for userid, external_userid, _ in done])
     tx.run(
         "update dirty set act_at = ?, lease_until = null, attempts = 0, reason = null where (userid, external_userid)"
         f" in (select userid, external_userid from {given.sql} g)",

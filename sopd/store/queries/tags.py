@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sopd.store.queries import locks
-from sopd.store.tables import Outbox, RelationTag, Tag
+from sopd.store.tables import RelationTag, Tag
 from sopd.store.transaction import Transaction
 
 
@@ -47,26 +47,22 @@ class LibraryTag(NamedTuple):
 # -- on relations ----------------------------------------------------------------------------------------------------
 
 
-def lock_active(tx: Transaction, relation_ids: Iterable[int]) -> list[int]:
-    """Those of the relations that are active, locked, by id."""
-    given = tx.ids(relation_ids)
-    rows = tx.rows(
-        f"select id from relation where id in (select id from {given.sql} g) and state = 'active'"
-        f" order by id{tx.for_update('relation')}",
-        given.params,
-    )
-    return [row[0] for row in rows]
-
-
 def lock(tx: Transaction, relation_ids: Iterable[int]) -> None:
     """Lock these relations, in the order of their ids, whatever their state; their customers first."""
     relation_ids = list(relation_ids)
     locks.of_relations(tx, relation_ids)
-    given = tx.ids(relation_ids)
-    tx.rows(
-        f"select id from relation where id in (select id from {given.sql} g) order by id{tx.for_update('relation')}",
-        given.params,
-    )
+    lock_of_held(tx, relation_ids)
+
+
+def lock_of_held(tx: Transaction, relation_ids: Iterable[int]) -> None:
+    """As `lock`, if the caller holds their customers. What this transaction has written to is locked already."""
+    locking = tx.for_update("relation")
+    left = [one for one in relation_ids if one not in tx.raised] if locking else []
+    if left:
+        given = tx.ids(left)
+        tx.rows(
+            f"select id from relation where id in (select id from {given.sql} g) order by id{locking}", given.params
+        )
 
 
 def raise_generation(tx: Transaction, relation_ids: Iterable[int]) -> None:
@@ -80,19 +76,27 @@ def raise_generation(tx: Transaction, relation_ids: Iterable[int]) -> None:
 
 
 def on_relations(tx: Transaction, relation_ids: Iterable[int]) -> list[Held]:
-    """Every row of these relations, held or not."""
-    given = tx.ids(relation_ids)
-    rows = tx.rows(
-        "select relation_id, tag_id, in_wecom, wanted from relation_tag"
-        f" where relation_id in (select id from {given.sql} g)",
-        given.params,
-    )
-    return [Held(relation_id, tag_id, bool(in_wecom), wanted) for relation_id, tag_id, in_wecom, wanted in rows]
+    """Every row of these relations, held or not. The caller has locked them, so each is read once a transaction."""
+    relation_ids, known = list(relation_ids), tx.tags_of
+    strange = [one for one in relation_ids if one not in known]
+    if strange:
+        given = tx.ids(strange)
+        rows = tx.rows(
+            "select relation_id, tag_id, in_wecom, wanted from relation_tag"
+            f" where relation_id in (select id from {given.sql} g)",
+            given.params,
+        )
+        known.update((one, {}) for one in strange)
+        for relation_id, tag_id, in_wecom, wanted in rows:
+            known[relation_id][tag_id] = Held(relation_id, tag_id, bool(in_wecom), wanted)
+    return [row for one in relation_ids for row in known[one].values()]
 
 
 def put(tx: Transaction, rows: Sequence[Held]) -> None:
     """Write rows as they are to be; those that hold nothing and wait for nothing are taken out."""
     now = tx.now
+    for row in rows:
+        _remember(tx, row)
     tx.insert(
         RelationTag,
         [(*row, now) for row in rows if not row.is_nothing],
@@ -109,6 +113,14 @@ def put(tx: Transaction, rows: Sequence[Held]) -> None:
             f" (select relation_id, tag_id from {given.sql} g)",
             given.params,
         )
+
+
+def _remember(tx: Transaction, row: Held) -> None:
+    known = tx.tags_of.get(row.relation_id)
+    if known is not None:
+        known[row.tag_id] = row
+        if row.is_nothing:
+            del known[row.tag_id]
 
 
 def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
@@ -128,14 +140,19 @@ def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
 
 
 def insert_writes(tx: Transaction, rows: Sequence[tuple[str, int, str]]) -> set[int]:
-    """Outbox rows of writes, given as (key, relation id, payload); returns the relations whose key was new."""
-    now = tx.now
-    written = tx.insert(
-        Outbox,
-        [("mark_tag", *row, now, now) for row in rows],
-        columns=("kind", "key", "relation_id", "payload", "created_at", "act_at"),
-        returning=("relation_id",),
-        on_conflict="(key) do nothing",
+    """Outbox rows of writes, given as (key, relation id, payload); returns the relations whose key was new.
+
+    Relations that are not active are left out.
+    """
+    if not rows:
+        return set()
+    given = tx.table({"key": "text", "id": "bigint", "payload": "text"}, rows)
+    written = tx.rows(
+        "insert into outbox (kind, key, relation_id, payload, state, fast, attempts, created_at, act_at)"
+        " select 'mark_tag', n.key, n.id, n.payload, 'pending', false, 0, cast(? as bigint), cast(? as bigint)"
+        f" from {given.sql} n cross join relation r where r.id = n.id and r.state = 'active'"
+        " on conflict (key) do nothing returning relation_id",
+        (tx.now, tx.now, *given.params),
     )
     return {row[0] for row in written}
 
@@ -161,14 +178,19 @@ def library(tx: Transaction) -> list[LibraryTag]:
 
 
 def by_ids(tx: Transaction, tag_ids: Iterable[str]) -> dict[str, LibraryTag]:
-    """The known ones among these tags."""
-    given = tx.table({"tag_id": "text"}, [(tag_id,) for tag_id in sorted(set(tag_ids))])
-    rows = tx.rows(f"{_LIBRARY} where tag_id in (select tag_id from {given.sql} g)", given.params)
-    return {row[0]: LibraryTag(*row) for row in rows}
+    """The known ones among these tags; each is read once a transaction."""
+    wanted, known = set(tag_ids), tx.library
+    strange = sorted(wanted - known.keys())
+    if strange:
+        given = tx.table({"tag_id": "text"}, [(tag_id,) for tag_id in strange])
+        rows = tx.rows(f"{_LIBRARY} where tag_id in (select tag_id from {given.sql} g)", given.params)
+        known.update(dict.fromkeys(strange) | {row[0]: LibraryTag(*row) for row in rows})
+    return {tag_id: tag for tag_id in wanted if (tag := known[tag_id]) is not None}
 
 
 def put_library(tx: Transaction, rows: Sequence[LibraryTag]) -> None:
     """Write tags as the library shows them, each once; one that had been deleted and is there again is live."""
+    tx.library.clear()
     tx.insert(
         Tag,
         [row._asdict() for row in sorted(rows)],
@@ -180,6 +202,7 @@ def put_library(tx: Transaction, rows: Sequence[LibraryTag]) -> None:
 
 def mark_deleted(tx: Transaction, tag_ids: Iterable[str]) -> None:
     """These tags are no longer in the library."""
+    tx.library.clear()
     given = tx.table({"tag_id": "text"}, [(tag_id,) for tag_id in sorted(set(tag_ids))])
     tx.run(
         "update tag set deleted_at = ? where deleted_at is null"
