@@ -101,10 +101,10 @@ class AcceptAbsences:
 
 
 @dataclass(frozen=True)
-class MuteCustomer:
-    """免打扰 on or off for one customer."""
+class MuteCustomers:
+    """免打扰 on or off for some customers, all or none of them."""
 
-    external_userid: str
+    external_userids: tuple[str, ...]
     muted: bool
     who: str
 

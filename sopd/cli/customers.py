@@ -13,7 +13,7 @@ from sopd.cli import describing, finding, output, paging, push_pages, runs
 from sopd.cli.desk import Desk
 from sopd.cli.output import Column, plain, say
 from sopd.cli.page import Page, joined
-from sopd.commands import MuteCustomer, TagRelation
+from sopd.commands import MuteCustomers, TagRelation
 from sopd.errors import Refused
 from sopd.store.queries import audiences, views_people, views_runs, views_sending, views_signals
 from sopd.store.queries.views_people import CustomerFilter, CustomerRow, HeldTag, RefusalRow, RelationRow
@@ -249,12 +249,12 @@ def _member_of(tx: Transaction, customer: CustomerRow, member: str | None) -> st
 
 
 def mute(desk: Desk, references: Sequence[str], muted: bool) -> None:
-    """`customer mute`: all of them must exist, then one after the other."""
+    """`customer mute`: all of them, or none."""
     from sopd.handlers import customers as handlers
 
     with desk.reading() as tx:
         found = finding.customers(tx, references)
+    handlers.mute(desk.app, MuteCustomers(tuple(one.external_userid for one in found), muted, desk.person))
     for customer in found:
-        handlers.mute(desk.app, MuteCustomer(customer.external_userid, muted, desk.person))
         name = customer.name or customer.external_userid
         say(desk, "{customer} is muted" if muted else "{customer} is not muted any more", customer=name)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from machines.calendar import SECOND_MS
-from sopd.commands import MuteCustomer, TagRelation
+from sopd.commands import MuteCustomers, TagRelation
 from sopd.errors import NotFound, Refused, no_such
 from sopd.handlers import contact_news, dispatches, forgotten, handovers, pushes, tag_library, tags
 from sopd.handlers.app import App
@@ -117,18 +117,19 @@ def _ends(row: Known, loss: Loss) -> bool:
 # -- what an operator may ask for ------------------------------------------------------------------------------------
 
 
-def mute(app: App, command: MuteCustomer) -> None:
-    """免打扰 on or off. On: tasks that are out for the customer are stopped, as an early end would (D22).
+def mute(app: App, command: MuteCustomers) -> None:
+    """免打扰 on or off. On: tasks that are out for the customers are stopped, as an early end would (D22).
 
-    Runs stay open; planning skips their pushes as `muted`, and entry refuses. Raises NotFound.
+    Runs stay open; planning skips their pushes as `muted`, and entry refuses. Raises NotFound, and then mutes nobody.
     """
+    asked = list(dict.fromkeys(command.external_userids))
     with app.store.transaction() as tx:
-        customer_id = people.mute(tx, command.external_userid, tx.now if command.muted else None)
-        if customer_id is None:
-            raise no_such("customer", command.external_userid)
-        audit.write(tx, command.who, f"customer {'mute' if command.muted else 'unmute'}", command.external_userid)
+        found = people.mute(tx, asked, tx.now if command.muted else None)
+        if strange := [one for one in asked if one not in found]:
+            raise no_such("customer", *strange)
+        audit.write_each(tx, command.who, f"customer {'mute' if command.muted else 'unmute'}", asked)
         if command.muted:
-            runs = run_queries.lock(tx, people.runs_of_customer(tx, customer_id))
+            runs = run_queries.lock(tx, people.runs_of_customers(tx, found.values()))
             left = pushes.open_pushes(tx, [run.id for run in runs])
             out = [one.id for one in left if one.dispatch_id is not None and not pushes.is_ours(one)]
             dispatches.stop(tx, app, out, "end")

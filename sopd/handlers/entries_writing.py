@@ -222,7 +222,7 @@ def lead_in(program: Program, missed: frozenset[int], greeting: str | None) -> W
         if step.index not in missed:
             break
         events.append(StepDue(step.id, "before_entry"))
-    over = walk(program, start.state if start.state != SETTLING else SETTLING, tuple(events), left)
+    over = walk(program, start.state, tuple(events), left)
     # A run without any step left still goes through `settling`: its normal end is the next decision.
     state = SETTLING if over.state == NORMAL_END else over.state
     return Walk(state, over.reason, over.passed, start.fired)

@@ -57,11 +57,11 @@ def counts(app: App, external_userid: str) -> Counts:
 def forget(app: App, command: ForgetCustomer) -> int:
     """End all that is open and have the rest erased; returns our id of the customer. Raises NotFound."""
     with app.store.transaction() as tx:
-        customer_id = people.mute(tx, command.external_userid, tx.now)
+        customer_id = people.mute(tx, [command.external_userid], tx.now).get(command.external_userid)
         if customer_id is None:
             raise no_such("customer", command.external_userid)
         queries.remember(tx, hash_of(command.external_userid))
-        runs = people.runs_of_customer(tx, customer_id)
+        runs = people.runs_of_customers(tx, [customer_id])
         follow(tx, app, enrollments.end(tx, app, runs, ManualEnd(command.who, WHY), by=command.who))
         audit.write(tx, command.who, "customer forget", token_of(customer_id))
         jobs.begin(tx, KIND, str(customer_id))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sopd.commands import MuteCustomer
+from sopd.commands import MuteCustomers
 from sopd.handlers import customers
 from sopd.store import Store
 from tests.support.company import at, local
@@ -190,7 +190,7 @@ def test_muted_customers_unable_members_and_pauses_refuse(shop: Shop) -> None:
     mei, lea = shop.meets("alice", "mei"), shop.meets("bob", "lea")
     kim = shop.meets("alice", "kim")
     shop.start(nurture())
-    customers.mute(shop.app, MuteCustomer("mei", True, "tester"))
+    customers.mute(shop.app, MuteCustomers(("mei",), True, "tester"))
     with shop.store.transaction() as tx:
         tx.run("update member set can_send = ? where userid = 'bob'", (False,))
 

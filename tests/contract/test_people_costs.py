@@ -24,7 +24,7 @@ QUESTIONS: list[tuple[str, Callable[[Transaction], object], tuple[str, ...]]] = 
      ("relation_customer_id_member_id",)),
     ("relations of a member", lambda tx: people.of_member(tx, "alice"), ("relation_member_id",)),
     ("open runs of relations", lambda tx: people.open_runs(tx, [1, 2]), ("enrollment_open_relation",)),
-    ("open runs of a customer", lambda tx: people.runs_of_customer(tx, 1), ("enrollment_open_customer",)),
+    ("open runs of customers", lambda tx: people.runs_of_customers(tx, [1, 2]), ("enrollment_open_customer",)),
     ("relations handed over to nobody", lambda tx: owners.over_ids(tx, 10), ("relation_handover",)),
     ("relations that are missing", lambda tx: people.missing(tx, "alice"), ("relation_missing",)),
     ("relations of customers", lambda tx: owners.relations(tx, [1, 2]), ("relation_customer_id_member_id",)),

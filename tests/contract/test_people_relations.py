@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sopd.commands import MuteCustomer, TagRelation
+from sopd.commands import MuteCustomers, TagRelation
 from sopd.errors import NotFound, Refused
 from sopd.handlers import customers, inbox, observe_dirty
 from sopd.handlers.observe import observe
@@ -553,16 +553,17 @@ def test_muting_keeps_its_first_instant_and_keeps_customers_out(town: Town) -> N
     add(town)
     town.world.mailbox.waiting.clear()
     town.read_all()
-    customers.mute(town.app, MuteCustomer("wm1", True, "mei"))
+    customers.mute(town.app, MuteCustomers(("wm1",), True, "mei"))
     muted = town.now
     town.pass_time(minutes=1)
-    customers.mute(town.app, MuteCustomer("wm1", True, "mei"))
+    customers.mute(town.app, MuteCustomers(("wm1",), True, "mei"))
     add(town, member="bob")
     town.listen()
 
     assert all_rows(town.store, Customer, "muted_at") == [(muted,)]
     assert [row[0] for row in town.runs()] == ["alice"]
-    customers.mute(town.app, MuteCustomer("wm1", False, "mei"))
+    customers.mute(town.app, MuteCustomers(("wm1",), False, "mei"))
     assert all_rows(town.store, Customer, "muted_at") == [(None,)]
     with pytest.raises(NotFound, match="there is no customer wm9"):
-        customers.mute(town.app, MuteCustomer("wm9", True, "mei"))
+        customers.mute(town.app, MuteCustomers(("wm1", "wm9"), True, "mei"))
+    assert all_rows(town.store, Customer, "muted_at") == [(None,)]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sopd.commands import MuteCustomer, StartEnrollments
+from sopd.commands import MuteCustomers, StartEnrollments
 from sopd.handlers import customers, entries_by_hand
 from sopd.store import Store
 from tests.support.company import WHO, TestCompany, at, local
@@ -112,7 +112,7 @@ def test_a_rival_due_in_quiet_hours_is_tomorrows(company: TestCompany) -> None:
 def test_a_muted_customer_gets_nothing_and_nobody_waits_for_a_day(company: TestCompany) -> None:
     mei = three(company)
     company.go_to("2026-03-03 09:00")
-    customers.mute(company.app, MuteCustomer("mei", True, WHO))
+    customers.mute(company.app, MuteCustomers(("mei",), True, WHO))
 
     company.work_until("2026-03-03 18:00")
 

@@ -15,7 +15,7 @@ from sopd.commands import (
     ApplySop,
     CancelDispatch,
     EndEnrollments,
-    MuteCustomer,
+    MuteCustomers,
     PauseSop,
     RemindDispatch,
     ReplayInbox,
@@ -341,7 +341,7 @@ STOPPING = _day(
     ),
     orders=(
         _order("2026-03-02 10:46", "end", _end_by_hand("wm2")),
-        _order("2026-03-02 10:48", "mute", lambda app: customers.mute(app, MuteCustomer("wm5", True, WHO))),
+        _order("2026-03-02 10:48", "mute", lambda app: customers.mute(app, MuteCustomers(("wm5",), True, WHO))),
         _order("2026-03-02 12:30", "tag", lambda app: customers.tag(app, TagRelation("wm6", "bob", WHO, (VIP,)))),
     ),
     habits=(Habit("alice", "护肤说明", 100 * MINUTE_MS), Habit("bob", "护肤说明", 100 * MINUTE_MS)),

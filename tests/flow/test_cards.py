@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sopd.commands import CancelDispatch, EndEnrollments, MuteCustomer, ResumeSop, RetryPushes, StopSop
+from sopd.commands import CancelDispatch, EndEnrollments, MuteCustomers, ResumeSop, RetryPushes, StopSop
 from sopd.handlers import customers, endings, preview, retries, sops, withdrawals
 from sopd.sandbox.config import SandboxConfig
 from sopd.store import Store
@@ -301,7 +301,7 @@ def test_a_pause_takes_the_card_back_and_its_pushes_wait(store: Store) -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (lambda desk: customers.mute(desk.app, MuteCustomer("wmMei", True, WHO)), "muted"),
+        (lambda desk: customers.mute(desk.app, MuteCustomers(("wmMei",), True, WHO)), "muted"),
         (lambda desk: sops.stop(desk.app, StopSop("care", WHO)), "stopped"),
         (lambda desk: endings.end_by_operator(desk.app, EndEnrollments((1,), WHO, "asked to")), "manual end: asked to"),
         (lambda desk: desk.world.customer_deletes("alice", "wmMei", now=desk.now), "lost"),

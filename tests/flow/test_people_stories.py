@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopd.commands import MuteCustomer
+from sopd.commands import MuteCustomers
 from sopd.handlers import customers
 from sopd.sandbox.config import SandboxConfig
 from sopd.sandbox.faults import Fault
@@ -139,7 +139,7 @@ def test_a_mute_takes_the_customer_out_of_the_task_that_is_out(store: Store) -> 
     rig.run_until(at("2026-03-03 10:40"))
     with store.reading() as tx:
         out = tx.rows("select state from dispatch")
-    customers.mute(rig.app, MuteCustomer("wmMei", True, "operator"))
+    customers.mute(rig.app, MuteCustomers(("wmMei",), True, "operator"))
     rig.run_until(at("2026-03-03 11:30"))
     confirm(rig)
     rig.run_until(at("2026-03-03 14:00"))

@@ -11,7 +11,7 @@ from sopd import config
 from sopd.commands import (
     ApplySop,
     EndEnrollments,
-    MuteCustomer,
+    MuteCustomers,
     PauseSop,
     ResumeSop,
     StartEnrollments,
@@ -109,8 +109,8 @@ class Cast:
         """What operators do; refused commands are let be."""
         rig, app = self._rig, self._rig.app
         return {
-            "mute": lambda d: customers.mute(app, MuteCustomer(d.customer, True, WHO)),
-            "unmute": lambda d: customers.mute(app, MuteCustomer(d.customer, False, WHO)),
+            "mute": lambda d: customers.mute(app, MuteCustomers((d.customer,), True, WHO)),
+            "unmute": lambda d: customers.mute(app, MuteCustomers((d.customer,), False, WHO)),
             "enter": lambda d: entries_by_hand.start(
                 app, StartEnrollments(d.detail, (d.customer,), WHO, "tried", d.member or None)
             ),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sopd.actors import LOOPS
-from sopd.commands import MuteCustomer, PauseSop, ResumeSop
+from sopd.commands import MuteCustomers, PauseSop, ResumeSop
 from sopd.config import Quota
 from sopd.handlers import customers, sops
 from sopd.sandbox.api import Request
@@ -120,7 +120,7 @@ class Desk(Rig):
     # -- what an operator does -------------------------------------------------------------------------------------
 
     def mute(self, name: str) -> None:
-        customers.mute(self.app, MuteCustomer(name, True, WHO))
+        customers.mute(self.app, MuteCustomers((name,), True, WHO))
 
     def pause(self) -> None:
         sops.pause(self.app, PauseSop("care", WHO))

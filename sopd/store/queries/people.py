@@ -131,13 +131,15 @@ def customer_id(tx: Transaction, external_userid: str) -> int | None:
     return found
 
 
-def mute(tx: Transaction, external_userid: str, at: int | None) -> int | None:
-    """Set or clear 免打扰, keeping the first instant; returns the customer's id, None if there is none."""
-    return tx.value(
+def mute(tx: Transaction, external_userids: Sequence[str], at: int | None) -> dict[str, int]:
+    """Set or clear 免打扰, keeping the first instant; returns the ids of those who exist."""
+    locks.named(tx, external_userids)
+    given = tx.table({"external_userid": "text"}, [(one,) for one in external_userids])
+    return dict(tx.rows(
         "update customer set muted_at = case when cast(? as bigint) is null then null else coalesce(muted_at, ?) end"
-        " where external_userid = ? returning id",
-        (at, at, external_userid),
-    )
+        f" where external_userid in (select external_userid from {given.sql} g) returning external_userid, id",
+        (at, at, *given.params),
+    ))  # fmt: skip
 
 
 # -- relations -------------------------------------------------------------------------------------------------------
@@ -303,10 +305,11 @@ def open_runs(tx: Transaction, relation_ids: Iterable[int]) -> list[OpenRun]:
     return [OpenRun(*row) for row in rows]
 
 
-def runs_of_customer(tx: Transaction, customer_id: int) -> list[int]:
-    """The open enrollments of a customer, through whichever relation."""
-    return [row[0] for row in tx.rows("select id from enrollment where closed_at is null and customer_id = ?",
-                                      (customer_id,))]  # fmt: skip
+def runs_of_customers(tx: Transaction, customer_ids: Iterable[int]) -> list[int]:
+    """The open enrollments of customers, through whichever relation."""
+    given = tx.ids(customer_ids)
+    return [row[0] for row in tx.rows("select id from enrollment where closed_at is null"
+                                      f" and customer_id in (select id from {given.sql} g)", given.params)]  # fmt: skip
 
 
 def _of_pairs(tx: Transaction, pairs: Iterable[Pair], locking: str) -> dict[Pair, Known]:
