@@ -21,7 +21,7 @@ from sopd.errors import no_such
 from sopd.handlers import pushes
 from sopd.handlers.app import App
 from sopd.store import Transaction
-from sopd.store.queries import audit, sops
+from sopd.store.queries import audit, locks, sops
 from sopd.store.queries import planning as run_queries
 from sopd.store.queries import pushes as push_queries
 from sopd.store.queries import retries as queries
@@ -46,7 +46,9 @@ def retry(app: App, command: RetryPushes) -> list[Retried]:
     """
     wanted = list(dict.fromkeys(command.push_ids))
     with app.store.transaction() as tx:
-        runs = run_queries.lock_runs(tx, push_queries.enrollments_of(tx, wanted))
+        ids = push_queries.enrollments_of(tx, wanted)
+        locks.of_runs(tx, ids)
+        runs = run_queries.lock_runs(tx, ids)
         rows = {row.id: row for row in queries.rows(tx, wanted)}
         if unknown := [push_id for push_id in wanted if push_id not in rows]:
             raise no_such("push", *unknown)

@@ -217,7 +217,7 @@ def test_the_statements_of_a_retry_do_not_depend_on_how_many(store: Store, count
     with hearing(store) as statements:
         retries.retry(desk.app, command)
 
-    assert len(statements) == 11
+    assert len([sql for sql in statements if "order by c.id for update" not in sql]) == 11  # only PostgreSQL locks them
     assert desk.rows("select count(*) from audit where verb = 'push retry'") == [(count,)]
 
 
