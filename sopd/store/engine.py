@@ -7,6 +7,7 @@ and are never opened by accident. Nothing here knows a table, except the clock r
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -25,6 +26,10 @@ from .turns import Turns
 
 Hook = Callable[[str], object]
 
+REST = 2.0
+MOST_REST_SECONDS = 0.1
+"""While callbacks wait for their turn, others rest after one for so many times its length, at most so long: who takes
+callbacks in needs Python's one interpreter as well as the database's one writer."""
 HURRIED = 8
 """What part of its rows a loop writes at once while callbacks wait for their turn: for 10 ms instead of 80."""
 
@@ -39,7 +44,7 @@ class Store:
         self.database = dialect.database(pool)
         self._hook: Hook | None = None
         self._open = threading.local()
-        self._turns = Turns()
+        self._turns, self._not_urgent = Turns(), Turns()
 
     @classmethod
     def open(cls, url: str, pool: int = 8, *, statement_timeout_ms: int = 60_000) -> Store:
@@ -58,7 +63,7 @@ class Store:
         """Read and write; committed at the end of the block, rolled back on any exception.
 
         On SQLite the writers of this process take turns here rather than poll for the file's lock; an `urgent` one,
-        for whom WeCom waits, goes first.
+        for whom WeCom waits, goes first, and while such come the others leave room between their turns.
         """
         with self._my_turn(urgent), self._unit(self.dialect.begin, reading=False) as tx:
             yield tx
@@ -114,7 +119,8 @@ class Store:
     def dispose(self) -> None:
         """In a forked child: forget the parent's connections without touching them."""
         self.database.dispose()
-        self._open, self._turns = threading.local(), Turns()
+        self._open = threading.local()
+        self._turns, self._not_urgent = Turns(), Turns()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -145,12 +151,25 @@ class Store:
             return
         if getattr(self._open, "tx", False):
             raise Nested
-        if not self._turns.take(sqlite.BUSY_MS / 1000, urgent=urgent):
+        if urgent:
+            with self._in_line(self._turns, urgent=True):
+                yield
+            return
+        with self._in_line(self._not_urgent):
+            with self._in_line(self._turns):
+                begun_s = time.monotonic()
+                yield
+            if self._turns.are_pressed():
+                time.sleep(min(REST * (time.monotonic() - begun_s), MOST_REST_SECONDS))
+
+    @contextmanager
+    def _in_line(self, turns: Turns, *, urgent: bool = False) -> Iterator[None]:
+        if not turns.take(sqlite.BUSY_MS / 1000, urgent=urgent):
             raise StoreBusy(f"another thread has been writing to {self.dialect.place} for more than 5 s", "try again")
         try:
             yield
         finally:
-            self._turns.give()
+            turns.give()
 
     def _begin(self, begin: str, reading: bool) -> Any:
         """A connection with an open transaction. The pool has tried it: one the server dropped is replaced."""

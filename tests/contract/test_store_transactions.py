@@ -300,6 +300,38 @@ def test_loops_write_less_at_once_while_somebody_urgent_waits_for_the_one_writer
     waits.join()
 
 
+def test_while_urgent_ones_come_they_write_between_two_turns_of_others(store: Store) -> None:
+    wrote: list[str] = []
+    pressed = threading.Event()
+
+    def ordinary() -> None:
+        for _ in range(3):
+            with store.transaction():
+                wrote.append("other")
+                pressed.wait(20)
+
+    def urgently() -> None:
+        with store.transaction(urgent=True):
+            wrote.append("urgent")
+
+    others = [threading.Thread(target=ordinary) for _ in range(2)]
+    waits = threading.Thread(target=urgently)
+    for thread in others:
+        thread.start()
+    while not wrote:
+        others[0].join(0.001)
+    waits.start()
+    while waits.is_alive() and store.portion(1000) == 1000:
+        waits.join(0.001)
+    pressed.set()
+    for thread in (*others, waits):
+        thread.join()
+
+    assert sorted(wrote) == ["other"] * 6 + ["urgent"]
+    if store.dialect.one_writer:
+        assert wrote[:2] == ["other", "urgent"]
+
+
 def elsewhere(*works: Callable[[], object]) -> None:
     """Run each in a thread of its own to its end; raise what one of them raised."""
     failed: list[BaseException] = []
