@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from machines.sop import Program
@@ -51,6 +52,11 @@ class Catalogue:
     kinds: Mapping[int, str]
     asked: frozenset[str]
     _entering: Mapping[tuple[str, str], tuple[int, ...]]
+
+    @cached_property
+    def topics(self) -> frozenset[tuple[str, str]]:
+        """All that any entry rule looks at."""
+        return frozenset(self._entering)
 
     def of_kind(self, kind: str, states: Iterable[str]) -> list[RunningSop]:
         """Those of this kind in these states, in order."""

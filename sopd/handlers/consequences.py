@@ -21,12 +21,12 @@ from sopd.store import Transaction
 def follow(tx: Transaction, app: App, happened: Consequences, catalogue: Catalogue | None = None) -> None:
     """Do all that follows from what happened. `catalogue`: if this transaction has read it already."""
     while happened:
-        news = touches.of(tx, happened)
-        following = reactions.react(tx, app, news, happened.seen) if news else NOTHING
-        if happened.flows:
-            following += flows.flow(tx, app, happened.flows)
-        if news or happened.left:
+        following = NOTHING
+        if happened.concerns_rules:
             catalogue = catalogue or app.programs.catalogue(tx)
+            news = touches.of(tx, app, catalogue, happened)
+            following += reactions.react(tx, app, news, happened.seen)
+            following += flows.flow(tx, app, happened.flows)
             following += entries_by_news.enter(tx, app, catalogue, news, happened.left)
         if happened.settled:
             following += enrollments.pushes_settled(tx, app, sorted(happened.settled))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -97,44 +97,36 @@ def end(
 ) -> Consequences:
     """Close these runs by the word of a person, of WeCom or of an operator; see `end_each`."""
     ending = Ending(event, BY_WORD, by)
-    runs = queries.lock(tx, sorted(set(ids)))
-    return end_each(tx, app, runs, dict.fromkeys([run.id for run in runs], ending))
+    alike: defaultdict[tuple[int, str], list[Run]] = defaultdict(list)
+    for run in queries.lock(tx, sorted(set(ids))):
+        alike[run.version_id, run.state].append(run)
+    return end_each(tx, app, [(runs, ending) for runs in alike.values()])
 
 
-def end_each(tx: Transaction, app: App, runs: Sequence[Run], endings: Mapping[int, Ending]) -> Consequences:
-    """Close locked runs, each by its own end event.
+def end_each(tx: Transaction, app: App, groups: Sequence[tuple[Sequence[Run], Ending]]) -> Consequences:
+    """Close runs of customers who are held: like ones, in one state of one version, by one end event.
 
     What nobody was asked to send is cancelled with the end's reason. Tasks that are out are stopped, but not after
     `Lost` and `Merged`: those pushes end by WeCom's result (D22).
     """
-    if not runs:
+    if not groups:
         return NOTHING
-    programs = app.programs.all(tx, [run.version_id for run in runs])
-    groups: dict[tuple[int, str, Ending], tuple[list[Run], Decision]] = {}
-    for run in runs:
-        ending = endings[run.id]
-        like = (run.version_id, run.state, ending)
-        if like not in groups:
-            groups[like] = ([], decide(run.state, ending.event, programs[run.version_id], Facts()))
-        groups[like][0].append(run)
+    programs = app.programs.all(tx, [runs[0].version_id for runs, _ in groups])
+    ended = [_ended(runs, ending, programs[runs[0].version_id]) for runs, ending in groups]
     cancel = {
-        run.id: effect
-        for alike, made in groups.values()
-        for effect in made.effects
+        run_id: effect
+        for move in ended
+        for effect in move.effects
         if isinstance(effect, CancelPushes)
-        for run in alike
+        for run_id in move.ids
     }
     _cancel(tx, app, pushes.open_pushes(tx, cancel), cancel)
-    return moves.write(
-        tx,
-        app,
-        [
-            Move(
-                alike, "end", made.state, made.reason, ended_by=ending.by, effects=made.effects, cause=ending.cause
-            )
-            for (_, _, ending), (alike, made) in groups.items()
-        ],
-    )  # fmt: skip
+    return moves.write(tx, app, ended)
+
+
+def _ended(runs: Sequence[Run], ending: Ending, program: Program) -> Move:
+    made = decide(runs[0].state, ending.event, program, Facts())
+    return Move(runs, "end", made.state, made.reason, ended_by=ending.by, effects=made.effects, cause=ending.cause)
 
 
 def _cancel(tx: Transaction, app: App, left: Sequence[OpenPush], cancel: dict[int, CancelPushes]) -> None:

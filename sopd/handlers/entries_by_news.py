@@ -6,14 +6,15 @@ rule is judged by level; of events only the one at hand counts. Early-end condit
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Set
+from dataclasses import replace
 
 from machines.facts import Dependencies
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue, RunningSop
 from sopd.handlers.happened import NOTHING, Consequences, Left, News
-from sopd.handlers.touches import Touch
+from sopd.handlers.touches import Touch, Touched
 from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.queries import flips
@@ -23,7 +24,7 @@ def enter(
     tx: Transaction,
     app: App,
     catalogue: Catalogue,
-    happened: Mapping[int, Sequence[Touch]],
+    happened: Touched,
     left: Sequence[Left],
 ) -> Consequences:
     """Let in whom these news bring to a gate; judge once more the entry rules of those who have just left.
@@ -33,15 +34,15 @@ def enter(
     wishes = list(_wishes(catalogue, happened))
     _, following = entries.enter(tx, app, wishes) if wishes else ([], NOTHING)
     judged = {(wish.sop_id, wish.customer_id) for wish in wishes}
-    _watch(tx, catalogue, [one for one in left if (one.sop_id, one.customer_id) not in judged])
+    _watch(tx, catalogue, left, judged)
     return following + Consequences(news=tuple(_ended(catalogue, left)))
 
 
-def _wishes(catalogue: Catalogue, happened: Mapping[int, Sequence[Touch]]) -> Iterator[Wish]:
+def _wishes(catalogue: Catalogue, happened: Touched) -> Iterator[Wish]:
     known: dict[Hashable, list[int]] = {}  # much of a page is alike
     for customer_id, touches in happened.items():
         meeting: dict[int, list[Touch]] = {}
-        for one in touches:
+        for _, one in touches:
             like = one.touched.topics if one.only is None else one.only
             gates = known.get(like)
             if gates is None:
@@ -71,12 +72,17 @@ def _wish(sop: RunningSop, customer_id: int, news: Sequence[Touch]) -> Wish:
     )  # fmt: skip
 
 
-def _watch(tx: Transaction, catalogue: Catalogue, left: Sequence[Left]) -> None:
-    """Whoever may come again is judged right at the end, without any event: the rule may be false from then on."""
+def _watch(tx: Transaction, catalogue: Catalogue, left: Sequence[Left], judged: Set[tuple[int, int]]) -> None:
+    """Whoever may come again is judged right at the end, without any event: the rule may be false from then on.
+
+    `judged`: (SOP, customer) of those who have been judged just now.
+    """
     again = [
-        Wish(one.sop_id, one.customer_id, "own", "rule")
+        Wish(run.sop_id, run.customer_id, "own", "rule")
         for one in left
         if (sop := catalogue.live.get(one.sop_id)) is not None and _may_return(sop)
+        for run in one.runs
+        if (run.sop_id, run.customer_id) not in judged
     ]
     if again:
         entries.watch(tx, entries.judge(tx, catalogue, again))
@@ -92,4 +98,5 @@ def _ended(catalogue: Catalogue, left: Sequence[Left]) -> Iterator[News]:
         key = catalogue.keys[one.sop_id]
         if key in catalogue.asked:
             touched = Dependencies(sops=frozenset((key,)))
-            yield News(one.customer_id, touched, f"left {key}", cause=one.cause)
+            for run in one.runs:
+                yield News(run.customer_id, touched, f"left {key}", cause=replace(one.cause, run=run.id))

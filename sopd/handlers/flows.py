@@ -12,7 +12,7 @@ from machines import reasons
 from sopd.handlers import entries
 from sopd.handlers.app import App
 from sopd.handlers.catalogue import Catalogue
-from sopd.handlers.happened import Consequences, Flow
+from sopd.handlers.happened import NOTHING, Consequences, Flow
 from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.queries import enrollments as queries
@@ -23,6 +23,8 @@ FLOW = "flow"
 
 def flow(tx: Transaction, app: App, flows: Sequence[Flow]) -> Consequences:
     """Let ended runs enter where they flow to; returns what follows."""
+    if not flows:
+        return NOTHING
     catalogue = app.programs.catalogue(tx, holding=True)
     shut = {one.target: why for one in flows if (why := closed(catalogue, one.target))}
     open_gates = [one for one in flows if one.target not in shut]

@@ -5,12 +5,13 @@ They decide nothing and know no rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from machines.facts import Dependencies, EventFact
 from sopd.handlers.owners import NO_TAGS, Owner
+from sopd.store.queries.enrollments import Run
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,18 @@ class Flow:
 
 
 class Left(NamedTuple):
-    """A run that has just ended: from now on its subject is outside, and its entry rule is watched again (SPEC 4).
+    """Runs of one SOP that have just ended: their subjects are outside, and its entry rule is watched again (SPEC 4).
 
-    cause: of all that its end writes and of the news that it ended.
+    cause: of all that their ends write and of the news that they ended; which run it was is to be added to it.
     """
 
-    run_id: int
-    sop_id: int
-    subject_id: int
-    customer_id: int
+    runs: Sequence[Run]
     cause: Cause
+
+    @property
+    def sop_id(self) -> int:
+        """The SOP that they were in."""
+        return self.runs[0].sop_id
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,13 @@ class Consequences:
             self.flows + other.flows, self.left + other.left, {**self.seen, **other.seen},
         )
 
+    @property
+    def concerns_rules(self) -> bool:
+        """Whether any rule, or any gate, may have to be looked at."""
+        return bool(self.tag_changes or self.news or self.flows or self.left)
+
     def __bool__(self) -> bool:
-        return bool(self.settled or self.tag_changes or self.news or self.flows or self.left)
+        return bool(self.settled) or self.concerns_rules
 
 
 NOTHING = Consequences()

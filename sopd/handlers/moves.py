@@ -6,6 +6,7 @@ A part for the handlers of enrollments, inside the caller's transaction. `machin
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -86,54 +87,60 @@ def _count(tx: Transaction, moves: Sequence[Move]) -> None:
 # -- what ends write ---------------------------------------------------------------------------------------------------
 
 
-class _Ended(NamedTuple):
-    """One of the runs that ended, with what was decided about all of its kind."""
-
-    run: Run
-    move: Move
-    cause: Cause
-
-
 def _follow_up(tx: Transaction, app: App, moves: Sequence[Move]) -> Consequences:
-    """Attributes, tags and flows of ends (SPEC 8), run by run. Customers are locked before relations."""
-    ended = [_Ended(run, move, _cause(move, run)) for move in moves for run in move.runs]
-    ended.sort(key=lambda one: one.run.id)
+    """Attributes, tags and flows of ends (SPEC 8). Customers are locked before relations."""
     news = attributes.write(
         tx,
         [
-            Change(one.run.customer_id, dict(effect.values), one.cause)
-            for one, effect in _effects(ended, SetAttributes)
+            Change(run.customer_id, dict(effect.values), _caused(move, run))
+            for run, move, effect in _effects(moves, SetAttributes)
         ],
     )
-    tag_changes = _write_tags(tx, app, ended)
-    _forget_flips(tx, app, ended)
+    tag_changes = _write_tags(tx, app, _effects(moves, WriteTags))
+    _forget_flips(tx, app, moves)
     return Consequences(
         news=tuple(news),
         tag_changes=tag_changes,
         flows=tuple(
             Flow(
-                one.run.id, one.run.sop_id, effect.sop, one.run.customer_id, one.run.relation_id, one.run.member_id,
-                one.cause, one.move.ended_by or "",
+                run.id, run.sop_id, effect.sop, run.customer_id, run.relation_id, run.member_id, _caused(move, run),
+                move.ended_by or "",
             )
-            for one, effect in _effects(ended, FlowTo)
+            for run, move, effect in _effects(moves, FlowTo)
         ),
-        left=tuple(
-            Left(one.run.id, one.run.sop_id, one.run.subject_id, one.run.customer_id, one.cause) for one in ended
-        ),
+        left=tuple(Left(runs, cause) for move in moves for cause, runs in _by_cause(move)),
     )  # fmt: skip
 
 
-def _effects(ended: Sequence[_Ended], kind: type[E]) -> list[tuple[_Ended, E]]:
-    acting = {id(one.move): one.move for one in ended}.values()
-    meant = {id(move): [effect for effect in move.effects if isinstance(effect, kind)] for move in acting}
-    return [(one, effect) for one in ended for effect in meant[id(one.move)]] if any(meant.values()) else []
+def _effects(moves: Sequence[Move], kind: type[E]) -> list[tuple[Run, Move, E]]:
+    """What ends of this kind write, run by run."""
+    acting = [(move, effect) for move in moves for effect in move.effects if isinstance(effect, kind)]
+    found = [(run, move, effect) for move, effect in acting for run in move.runs]
+    return sorted(found, key=_by_run) if len(acting) > 1 else found
+
+
+def _by_run(one: tuple[Run, object, object]) -> int:
+    return one[0].id
+
+
+def _by_cause(move: Move) -> list[tuple[Cause, Sequence[Run]]]:
+    if move.cause is not None:
+        return [(move.cause, move.runs)]
+    found: defaultdict[Cause, list[Run]] = defaultdict(list)
+    for run in move.runs:
+        found[_cause(move, run)].append(run)
+    return list(found.items())
 
 
 def _cause(move: Move, run: Run) -> Cause:
     """One hop further: from the news that ended it early, from the hand that ended it, or in its own chain."""
-    if move.cause is not None:
-        return Cause(move.cause.hop, move.cause.chain, run.id)
-    return Cause(run.hop + 1, chain_of(run.sop_id, run.chain), run.id)
+    return move.cause or Cause(run.hop + 1, chain_of(run.sop_id, run.chain))
+
+
+def _caused(move: Move, run: Run) -> Cause:
+    """The cause of what this very run's end writes."""
+    cause = _cause(move, run)
+    return Cause(cause.hop, cause.chain, run.id)
 
 
 def chain_of(sop_id: int, written: str | None) -> tuple[int, ...]:
@@ -141,32 +148,28 @@ def chain_of(sop_id: int, written: str | None) -> tuple[int, ...]:
     return (sop_id,) if written is None else tuple(json.loads(written))
 
 
-def _write_tags(tx: Transaction, app: App, ended: Sequence[_Ended]) -> tuple[TagChange, ...]:
+def _write_tags(tx: Transaction, app: App, wanted: Sequence[tuple[Run, Move, WriteTags]]) -> tuple[TagChange, ...]:
     """The tags of ends, on the owner's relation, here and in WeCom (SPEC 8); returns what changed by them."""
-    causes = {one.run.id: one.cause for one in ended}
-    wanted = [
-        (one.run.id, (one.run.relation_id, effect.add, effect.remove)) for one, effect in _effects(ended, WriteTags)
-    ]
     changed: list[TagChange] = []
     while wanted:
         # A write's key names its cause and its relation, so one call holds every relation once.
-        turn: dict[int, tuple[int, tuple[int, tuple[str, ...], tuple[str, ...]]]] = {}
+        turn: dict[int, tuple[Run, Move, WriteTags]] = {}
         for one in wanted:
-            turn.setdefault(one[1][0], one)
-        taken = {run_id for run_id, _ in turn.values()}
-        wanted = [one for one in wanted if one[0] not in taken]
-        changes = tags.write(tx, app, [change for _, change in turn.values()], f"end/{min(taken)}")
-        changed += [
-            TagChange(one.relation_id, one.added, one.removed, causes[turn[one.relation_id][0]]) for one in changes
-        ]
+            turn.setdefault(one[0].relation_id, one)
+        taken = {run.id for run, _, _ in turn.values()}
+        wanted = [one for one in wanted if one[0].id not in taken] if len(turn) < len(wanted) else []
+        wishes = [(relation_id, effect.add, effect.remove) for relation_id, (_, _, effect) in turn.items()]
+        for relation_id, added, removed, _ in tags.write(tx, app, wishes, f"end/{min(taken)}"):
+            run, move, _ = turn[relation_id]
+            changed.append(TagChange(relation_id, added, removed, _caused(move, run)))
     return tuple(changed)
 
 
-def _forget_flips(tx: Transaction, app: App, ended: Sequence[_Ended]) -> None:
+def _forget_flips(tx: Transaction, app: App, moves: Sequence[Move]) -> None:
     """Time changes nothing for a run that has ended."""
-    programs = app.programs.all(tx, [one.run.version_id for one in ended])
-    timed = [one.run for one in ended if programs[one.run.version_id].end_needs.time]
-    flips.drop(tx, [FlipKey(flips.END, run.sop_id, run.id) for run in timed])
+    programs = app.programs.all(tx, [move.runs[0].version_id for move in moves])
+    timed = [move for move in moves if programs[move.runs[0].version_id].end_needs.time]
+    flips.drop(tx, [FlipKey(flips.END, run.sop_id, run.id) for move in timed for run in move.runs])
 
 
 def _onward(move: Move) -> Onward:

@@ -82,28 +82,34 @@ def write(tx: Transaction, app: App, wishes: Sequence[Wish], cause_key: str) -> 
     What WeCom could not take is left out, as if it had failed for good: relations that are not active, tags that the
     library has dropped. A tag that holds already is written all the same, because our knowledge of WeCom may be old.
     """
-    asked = {relation_id: _asked(tuple(add), tuple(remove)) for relation_id, add, remove in wishes}
-    named = {tag_id for payload in set(asked.values()) for tag_id, _ in payload.tags()}
-    if not named:
+    alike: defaultdict[Payload, list[int]] = defaultdict(list)
+    for relation_id, add, remove in wishes:
+        alike[_asked(tuple(add), tuple(remove))].append(relation_id)
+    asked = _without_dropped(tx, alike)
+    if not asked:
         return []
-    dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
-    if dropped:
-        asked = {relation_id: payload.without(dropped) for relation_id, payload in asked.items()}
-    queries.lock_of_held(tx, asked)
-    fresh = queries.insert_writes(
-        tx, [(f"{cause_key}/{key}", key, payload.text()) for key, payload in asked.items() if payload.asks]
-    )
+    queries.lock_of_held(tx, [relation_id for ids, _ in asked for relation_id in ids])
+    fresh = queries.insert_writes(tx, cause_key, [(ids, payload.text()) for ids, payload in asked])
     if not fresh:
         return []
     tx.after_commit(partial(app.ring, "outbox"))
     before = held(tx, fresh)
     after: dict[tuple[int, str], Held] = {}
-    for relation_id in fresh:
-        for tag_id, is_added in asked[relation_id].tags():
-            known = before.get((relation_id, tag_id))
-            in_wecom = known is not None and known.in_wecom
-            after[relation_id, tag_id] = Held(relation_id, tag_id, in_wecom, int(is_added))
+    for ids, payload in asked:
+        for tag_id, is_added in payload.tags():
+            for relation_id in fresh.intersection(ids):
+                known = before.get((relation_id, tag_id))
+                in_wecom = known is not None and known.in_wecom
+                after[relation_id, tag_id] = Held(relation_id, tag_id, in_wecom, int(is_added))
     return keep(tx, before, after)
+
+
+def _without_dropped(tx: Transaction, alike: Mapping[Payload, Sequence[int]]) -> list[tuple[Sequence[int], Payload]]:
+    """(relations, what to write) of those for whom something is left to be written."""
+    named = {tag_id for payload in alike for tag_id, _ in payload.tags()}
+    dropped = {one.tag_id for one in queries.by_ids(tx, named).values() if one.deleted_at is not None}
+    asked = [(ids, payload.without(dropped) if dropped else payload) for payload, ids in alike.items()]
+    return [one for one in asked if one[1].asks]
 
 
 def written(tx: Transaction, app: App, outcomes: Sequence[Written]) -> list[TagChange]:
@@ -149,7 +155,7 @@ def write_one_by_one(tx: Transaction, refused: Iterable[Written]) -> None:
             if younger.get((relation_id, tag_id), 0) <= one.outbox_id:
                 add, remove = ((tag_id,), ()) if there else ((), (tag_id,))
                 rows.append((f"outbox/{one.outbox_id}/{tag_id}", relation_id, Payload(add, remove).text()))
-    queries.insert_writes(tx, rows)
+    queries.insert_alone(tx, rows)
 
 
 def drop_deleted(tx: Transaction, *, limit: int) -> tuple[int, list[TagChange]]:

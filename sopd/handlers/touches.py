@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from machines.entry import MOST_HOPS
 from machines.facts import Dependencies, EventFact
 from machines.reasons import CHAIN_TOO_LONG
 from machines.sop import Program
+from sopd.handlers.app import App
+from sopd.handlers.catalogue import Catalogue
 from sopd.handlers.happened import Cause, Consequences, News, Only, TagChange
 from sopd.handlers.owners import NO_TAGS
 from sopd.store import Transaction
@@ -25,14 +27,13 @@ from sopd.store.queries import tags as tag_queries
 from sopd.store.queries.enrollments import Note
 
 
-class Touch(NamedTuple):
-    """Something that rules may look at is different now for one customer (see `happened.News`).
+@dataclass(frozen=True, eq=False)
+class Touch:
+    """Something that rules may look at is different now (see `happened.News`); of many customers it may be the same.
 
     added and removed: tags of the relation; then `text` is empty, because what is told of them depends on the rule.
     """
 
-    customer_id: int
-    relation_id: int | None
     touched: Dependencies
     cause: Cause
     text: str = ""
@@ -48,35 +49,41 @@ class Touch(NamedTuple):
         return self.touched.topics
 
 
-@lru_cache(maxsize=4096)
-def _about(added: frozenset[str], removed: frozenset[str]) -> Dependencies:
-    return Dependencies(tags=added | removed)
+Touched = Mapping[int, Sequence[tuple[int | None, Touch]]]
+"""By customer: the relation that it is about, if it is about one only, and what has happened."""
 
 
-def of(tx: Transaction, happened: Consequences) -> dict[int, list[Touch]]:
-    """What this round is to rules, by customer. What is more than ten hops from the outside is cut (SPEC 4)."""
-    found = [*_of_tags(tx, happened.tag_changes), *map(_of_news, happened.news)]
-    locks.customers(tx, {one.customer_id for one in found})
-    cut = [one for one in found if one.cause.hop > MOST_HOPS]
-    if cut:
-        _note(tx, cut)
-        found = [one for one in found if one.cause.hop <= MOST_HOPS]
-    by_customer: defaultdict[int, list[Touch]] = defaultdict(list)
-    for one in found:
-        by_customer[one.customer_id].append(one)
-    return dict(by_customer)
+def of(tx: Transaction, app: App, catalogue: Catalogue, happened: Consequences) -> Touched:
+    """What this round is to rules. What is more than ten hops from the outside is cut (SPEC 4).
+
+    What no rule listens to is left out at once: ends write tags at which hardly anybody looks.
+    """
+    changes, news = list(_net(happened.tag_changes).values()), happened.news
+    customers = queries.customers_of(tx, [one.relation_id for one in changes]) if changes else {}
+    concerned = {*[customers[one.relation_id] for one in changes], *[one.customer_id for one in news]}
+    locks.customers(tx, concerned)
+    _note_cut(tx, [one.cause for one in (*changes, *news) if one.cause.hop > MOST_HOPS])
+    listens = _listening(tx, app, catalogue, concerned)
+    found: defaultdict[int, list[tuple[int | None, Touch]]] = defaultdict(list)
+    for change in changes:
+        if change.cause.hop <= MOST_HOPS and listens(_about(change.added, change.removed)):
+            found[customers[change.relation_id]].append((change.relation_id, _of_tags(*change[1:], change.cause.run)))
+    for one in news:
+        if one.cause.hop <= MOST_HOPS and (one.only is not None or listens(one.touched)):
+            found[one.customer_id].append((one.relation_id, _of_news(one)))
+    return dict(found)
 
 
-def _of_tags(tx: Transaction, changes: Sequence[TagChange]) -> list[Touch]:
-    net = [one for one in _net(changes).values() if one.added or one.removed]
-    customers = queries.customers_of(tx, [one.relation_id for one in net]) if net else {}
-    return [
-        Touch(
-            customers[one.relation_id], one.relation_id, _about(one.added, one.removed), one.cause, "", one.added,
-            one.removed,
-        )
-        for one in net
-    ]  # fmt: skip
+def _listening(
+    tx: Transaction, app: App, catalogue: Catalogue, customer_ids: Collection[int]
+) -> Callable[[Dependencies], bool]:
+    """Whether any gate, or any early end of these customers' open runs, may look at this."""
+    versions = runs.known_versions(tx, customer_ids)
+    if versions is None:  # their runs have not been read yet
+        return lambda touched: True
+    ends = [one.end_topics for one in app.programs.all(tx, versions).values()]
+    topics = catalogue.topics.union(*ends)
+    return lambda touched: not topics.isdisjoint(touched.topics)
 
 
 def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
@@ -90,19 +97,27 @@ def _net(changes: Iterable[TagChange]) -> dict[int, TagChange]:
             removed=(known.removed - change.added) | (change.removed - known.added),
             cause=known.cause,
         )
-    return net
+    return {relation_id: one for relation_id, one in net.items() if one.added or one.removed}
+
+
+@lru_cache(maxsize=4096)
+def _about(added: frozenset[str], removed: frozenset[str]) -> Dependencies:
+    return Dependencies(tags=added | removed)
+
+
+@lru_cache(maxsize=1024)
+def _of_tags(added: frozenset[str], removed: frozenset[str], cause: Cause, run: int | None) -> Touch:
+    """Kept, because a page of people are touched alike. `run`: the cause's own, which does not make it another one."""
+    return Touch(_about(added, removed), cause, added=added, removed=removed)
 
 
 def _of_news(one: News) -> Touch:
-    return Touch(
-        one.customer_id, one.relation_id, one.touched, one.cause, one.text, NO_TAGS, NO_TAGS, one.event, one.signal_id,
-        one.only,
-    )  # fmt: skip
+    return Touch(one.touched, one.cause, one.text, event=one.event, signal_id=one.signal_id, only=one.only)
 
 
-def _note(tx: Transaction, cut: Iterable[Touch]) -> None:
+def _note_cut(tx: Transaction, cut: Iterable[Cause]) -> None:
     """The journal of the run whose end did it says that the chain goes no further."""
-    ended = sorted({one.cause.run for one in cut if one.cause.run is not None})
+    ended = sorted({cause.run for cause in cut if cause.run is not None})
     runs.journal(tx, [Note(run_id, "note", reason=CHAIN_TOO_LONG, detail=json.dumps({"hop": MOST_HOPS + 1}))
                       for run_id in ended])  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sopd.store.queries import locks
-from sopd.store.tables import RelationTag, Tag
+from sopd.store.tables import Outbox, Tag
 from sopd.store.transaction import Transaction
 
 
@@ -92,35 +93,35 @@ def on_relations(tx: Transaction, relation_ids: Iterable[int]) -> list[Held]:
     return [row for one in relation_ids for row in known[one].values()]
 
 
-def put(tx: Transaction, rows: Sequence[Held]) -> None:
+def put(tx: Transaction, rows: Iterable[Held]) -> None:
     """Write rows as they are to be; those that hold nothing and wait for nothing are taken out."""
-    now = tx.now
+    alike: defaultdict[tuple[str, bool, int | None], list[int]] = defaultdict(list)
+    gone: list[tuple[int, str]] = []
     for row in rows:
-        _remember(tx, row)
-    tx.insert(
-        RelationTag,
-        [(*row, now) for row in rows if not row.is_nothing],
-        columns=(*Held._fields, "since"),
-        returning=(),
-        on_conflict="(relation_id, tag_id) do update set in_wecom = excluded.in_wecom, wanted = excluded.wanted,"
-        " since = excluded.since",
-    )
-    gone = [(row.relation_id, row.tag_id) for row in rows if row.is_nothing]
+        known = tx.tags_of.get(row.relation_id, {})
+        if row.is_nothing:
+            gone.append((row.relation_id, row.tag_id))
+            known.pop(row.tag_id, None)
+        else:
+            alike[row[1:]].append(row.relation_id)
+            known[row.tag_id] = row
+    if alike:
+        types = {"tag_id": "text", "in_wecom": "bool", "wanted": "int"}
+        given = tx.alike(types, [(ids, like) for like, ids in alike.items()])
+        tx.run(
+            "insert into relation_tag (relation_id, tag_id, in_wecom, wanted, since)"
+            f" select n.id, n.tag_id, n.in_wecom, n.wanted, cast(? as bigint) from {given.sql} n where true"
+            " on conflict (relation_id, tag_id) do update set in_wecom = excluded.in_wecom, wanted = excluded.wanted,"
+            " since = excluded.since",
+            (tx.now, *given.params),
+        )
     if gone:
-        given = tx.table({"relation_id": "bigint", "tag_id": "text"}, gone)
+        these = tx.table({"relation_id": "bigint", "tag_id": "text"}, gone)
         tx.run(
             "delete from relation_tag where (relation_id, tag_id) in"
-            f" (select relation_id, tag_id from {given.sql} g)",
-            given.params,
+            f" (select relation_id, tag_id from {these.sql} g)",
+            these.params,
         )
-
-
-def _remember(tx: Transaction, row: Held) -> None:
-    known = tx.tags_of.get(row.relation_id)
-    if known is not None:
-        known[row.tag_id] = row
-        if row.is_nothing:
-            del known[row.tag_id]
 
 
 def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
@@ -139,22 +140,31 @@ def of_deleted(tx: Transaction, limit: int) -> list[tuple[int, str]]:
 # -- writes on their way ---------------------------------------------------------------------------------------------
 
 
-def insert_writes(tx: Transaction, rows: Sequence[tuple[str, int, str]]) -> set[int]:
-    """Outbox rows of writes, given as (key, relation id, payload); returns the relations whose key was new.
+def insert_writes(tx: Transaction, cause_key: str, groups: Sequence[tuple[Sequence[int], str]]) -> set[int]:
+    """Outbox rows of writes, given as (relations, payload); returns the relations for which this cause is new.
 
     Relations that are not active are left out.
     """
-    if not rows:
-        return set()
-    given = tx.table({"key": "text", "id": "bigint", "payload": "text"}, rows)
+    given = tx.alike({"payload": "text"}, [(ids, (payload,)) for ids, payload in groups])
     written = tx.rows(
         "insert into outbox (kind, key, relation_id, payload, state, fast, attempts, created_at, act_at)"
-        " select 'mark_tag', n.key, n.id, n.payload, 'pending', false, 0, cast(? as bigint), cast(? as bigint)"
-        f" from {given.sql} n cross join relation r where r.id = n.id and r.state = 'active'"
+        " select 'mark_tag', cast(? as text) || '/' || n.id, n.id, n.payload, 'pending', false, 0, cast(? as bigint),"
+        f" cast(? as bigint) from {given.sql} n cross join relation r where r.id = n.id and r.state = 'active'"
         " on conflict (key) do nothing returning relation_id",
-        (tx.now, tx.now, *given.params),
+        (cause_key, tx.now, tx.now, *given.params),
     )
     return {row[0] for row in written}
+
+
+def insert_alone(tx: Transaction, rows: Sequence[tuple[str, int, str]]) -> None:
+    """As `insert_writes`, each with a key of its own: (key, relation, payload)."""
+    tx.insert(
+        Outbox,
+        [("mark_tag", *row, tx.now, tx.now) for row in rows],
+        columns=("kind", "key", "relation_id", "payload", "created_at", "act_at"),
+        returning=(),
+        on_conflict="ignore",
+    )
 
 
 def open_writes(tx: Transaction, relation_ids: Iterable[int]) -> list[tuple[int, int, str]]:
