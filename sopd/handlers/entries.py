@@ -31,7 +31,7 @@ from sopd.handlers.welcomes import Begun
 from sopd.handlers.wishes import Entered, Judged, Wish
 from sopd.store import Transaction
 from sopd.store.queries import entries as queries
-from sopd.store.queries import flips
+from sopd.store.queries import flips, locks
 from sopd.store.queries.entries import LastRun
 from sopd.store.queries.flips import Armed
 
@@ -56,6 +56,8 @@ def enter(
     if not wishes:
         return [], NOTHING
     catalogue = catalogue or app.programs.catalogue(tx, holding=not dry)
+    if not dry:  # else what changes for one of them meanwhile would find neither the run nor her outside
+        locks.customers(tx, (wish.customer_id for wish in wishes))
     judged = judge(tx, catalogue, wishes, as_running=as_running, begun=begun or {})
     if dry:
         return [Entered(one.wish, None, one.admission.reason) for one in judged], NOTHING

@@ -22,7 +22,7 @@ from sopd.handlers.consequences import follow
 from sopd.handlers.wishes import Wish
 from sopd.store import Transaction
 from sopd.store.batch import is_poison, put_aside, reason_of
-from sopd.store.queries import flips, jobs, sops
+from sopd.store.queries import flips, jobs, locks, sops
 from sopd.store.queries import initialising as queries
 from sopd.store.queries.flips import FlipKey
 from sopd.store.queries.initialising import Candidate
@@ -148,6 +148,7 @@ def _enter(tx: Transaction, app: App, sop: SopRow, page: Sequence[Candidate]) ->
 
 def _watch(tx: Transaction, app: App, sop: SopRow, page: Sequence[Candidate]) -> int:
     """Note when time changes the rule for these; nobody enters."""
+    locks.customers(tx, [one.customer_id for one in page])
     wishes = [Wish(sop.id, one.customer_id, "own", CAUSE) for one in page]
     catalogue = app.programs.catalogue(tx)
     if needs_of(catalogue.live[sop.id].program.entry_rule).time:

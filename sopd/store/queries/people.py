@@ -56,10 +56,11 @@ class Named(NamedTuple):
     gender: int = 0
 
 
-_KNOWN = (
-    "r.id, m.userid, c.external_userid, r.member_id, r.customer_id, r.state, r.channel, r.add_way, r.began_at,"
-    " r.learned_at, r.lost_at, r.lost_by, r.missing_at, r.generation"
+_BEHIND_PAIR = (
+    "r.member_id, r.customer_id, r.state, r.channel, r.add_way, r.began_at, r.learned_at, r.lost_at, r.lost_by,"
+    " r.missing_at, r.generation"
 )
+_KNOWN = f"r.id, m.userid, c.external_userid, {_BEHIND_PAIR}"
 _JOINED = "relation r join member m on m.id = r.member_id join customer c on c.id = r.customer_id"
 _WRITTEN = {
     "id": "bigint", "state": "text", "channel": "text", "add_way": "int", "began_at": "bigint",
@@ -167,9 +168,8 @@ def lock_between(tx: Transaction, pairs: Mapping[tuple[int, int], Pair]) -> dict
     if not pairs:
         return {}
     given = tx.table({"member_id": "bigint", "customer_id": "bigint"}, list(pairs))
-    columns = _KNOWN.replace("m.userid, c.external_userid, ", "")
     rows = tx.rows(
-        f"select {columns} from {given.sql} g join relation r on r.customer_id = g.customer_id"
+        f"select r.id, {_BEHIND_PAIR} from {given.sql} g join relation r on r.customer_id = g.customer_id"
         f" and r.member_id = g.member_id order by r.id{tx.for_update('r')}",
         given.params,
     )
