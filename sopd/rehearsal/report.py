@@ -123,7 +123,8 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
             f"{verdict.deliveries} deliveries, 0 differences."
         )
     if verdict.doubtful:
-        console.print(f"{verdict.doubtful} pushes cannot be known and wait for an operator: `sopd dispatch list`.")
+        told = "`sopd dispatch list`, and of welcomes `sopd push list`"
+        console.print(f"{verdict.doubtful} pushes cannot be known and wait for an operator: {told}.")
     console.print(f"{outcome.seconds:.0f} seconds.")
 
 

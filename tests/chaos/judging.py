@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from machines.reasons import WELCOME_UNKNOWN
 from sopd.rehearsal.accounts import INHERITED, compare, engine_account
 from sopd.sandbox.world import World
 from sopd.store import Store, Transaction
@@ -35,9 +36,9 @@ _TWICE_INSIDE = (
     " group by m.userid, c.external_userid, s.key, e.subject_id having count(*) > 1"
 )
 _DOUBTFUL = (
-    "select m.userid, c.external_userid, s.key, p.step_id, d.reason from push p"
-    " join dispatch d on d.id = p.dispatch_id join sop s on s.id = p.sop_id join member m on m.id = p.member_id"
-    " join customer c on c.id = p.customer_id where d.state = 'needs_operator'"
+    "select m.userid, c.external_userid, s.key, p.step_id, coalesce(d.reason, p.reason) from push p"
+    " left join dispatch d on d.id = p.dispatch_id join sop s on s.id = p.sop_id join member m on m.id = p.member_id"
+    f" join customer c on c.id = p.customer_id where d.state = 'needs_operator' or p.reason = '{WELCOME_UNKNOWN}'"
 )
 _WHY_NOT = (
     "select p.state || case when p.reason is null then '' else ': ' || p.reason end, count(*) from push p"

@@ -9,6 +9,7 @@ from sopd import outbox
 from sopd.commands import TagRelation
 from sopd.handlers import customers, greetings
 from sopd.handlers import outbox as writes
+from sopd.rehearsal.accounts import compare, engine_account
 from sopd.sandbox.faults import Fault
 from sopd.store import Store
 from tests.support.rig import WHO
@@ -131,6 +132,19 @@ def test_what_stays_unknown_when_the_code_has_died_needs_an_operator_and_the_run
     assert desk.rows("select reason from journal where kind = 'task'") == [("needs_operator: welcome unknown",)]
     desk.run_for(days=1, hours=2)
     assert desk.push("wmMei", "first") == ("requested", None)
+
+
+def test_a_welcome_that_stays_unknown_is_counted_and_is_no_difference_between_the_accounts(store: Store) -> None:
+    desk = desk_of(store)
+    desk.fails("send_welcome", "drop", after=True)
+    desk.fails("send_welcome", "http_502", times=100)
+    desk.add("wmMei")
+    desk.run_for(seconds=30)
+
+    verdict = compare(desk.world.account(), engine_account(store), lambda add: True)
+
+    assert (welcomes(desk), desk.push("wmMei", "hello")) == (["您好"], ("planned", "welcome unknown"))
+    assert (verdict.doubtful, verdict.differences) == (1, ())
 
 
 def test_a_doubtful_welcome_is_settled_by_the_used_code_even_after_its_death(store: Store) -> None:

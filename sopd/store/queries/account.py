@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from machines.reasons import WELCOME_UNKNOWN
 from sopd.store.transaction import Transaction
 
 _PAIR = "m.userid, c.external_userid"
@@ -45,11 +46,12 @@ def sent(tx: Transaction) -> list[tuple[str, str, str, str | None, int, int]]:
     )
 
 
-def doubtful(tx: Transaction) -> list[tuple[str, str]]:
-    """(member, customer) of every push whose task only an operator can judge (D20)."""
+def doubtful(tx: Transaction) -> list[tuple[str, str, str]]:
+    """(member, customer, channel) of every push that only an operator can judge (D20): by its task, or a welcome."""
     return tx.rows(
-        f"select {_PAIR} {_OF_PUSH} join dispatch d on d.id = p.dispatch_id where d.state = 'needs_operator'"
-        " and d.to_userid is null"
+        f"select {_PAIR}, p.channel {_OF_PUSH} left join dispatch d on d.id = p.dispatch_id"
+        " where (d.state = 'needs_operator' and d.to_userid is null) or p.reason = ?",
+        (WELCOME_UNKNOWN,),
     )
 
 
