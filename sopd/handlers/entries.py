@@ -120,12 +120,12 @@ def _load(
     programs = {sop.sop_id: sop.program for _, sop in live}.values()
     needs = reduce(or_, [program.gate_needs for program in programs], Dependencies())
     by_tags = any(program.owner == "tagged_by" for program in programs)
-    meant = [begun[wish.relation_id] for wish, _ in live if wish.relation_id in begun]
+    meant = {wish.relation_id: begun[wish.relation_id] for wish, _ in live if wish.relation_id in begun}
     known = facts.of_customers(
-        tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True, made=_made(tx, meant)
+        tx, {wish.customer_id for wish, _ in live}, needs, by_tags=by_tags, people=True, made=_made(tx, meant.values())
     )
     # What this very transaction has made has no run behind it.
-    made = {one.relation_id for one in meant if one.is_made}
+    made = {relation_id for relation_id, one in meant.items() if one.is_made}
     subjects = [
         _subject(sop.kind, wish) for wish, sop in live if sop.kind != "new_customer" or wish.relation_id not in made
     ]
@@ -135,7 +135,7 @@ def _load(
 def _made(tx: Transaction, begun: Iterable[Begun]) -> dict[int, tuple[Owner, ...]]:
     """The new relations of customers that are new themselves: nobody has to ask the store about these."""
     found: dict[int, tuple[Owner, ...]] = {}
-    for one in {one.relation_id: one for one in begun}.values():
+    for one in begun:
         if one.is_made and one.customer_id in tx.new:
             made = Owner(
                 one.relation_id, one.customer_id, one.member_id, one.userid, one.able, "active", one.channel,
@@ -297,14 +297,16 @@ def _entrants(judged: Iterable[Judged]) -> list[Entrants]:
     for one in judged:
         assert one.sop is not None
         wish, run_no = one.wish, 1 if one.last is None else one.last.run_no + 1
-        how = (wish.cause, wish.gate, run_no, one.admission.inherited, wish.chain, wish.signal_id, wish.who, wish.why)
-        group = groups.get((one.sop.sop_id, how))
-        if group is None:
-            cause, gate, _, inherited, chain, *said = how
-            group = groups[one.sop.sop_id, how] = Entrants(
-                one.sop, cause, gate, run_no, inherited, chain.hop, (*chain.chain, one.sop.sop_id), *said, []
-            )
-        group.people.extend(_people(one))
+        inherited, chain = one.admission.inherited, wish.chain
+        like = (
+            one.sop.sop_id, wish.cause, wish.gate, run_no, inherited, chain, wish.signal_id, wish.who, wish.why
+        )  # fmt: skip
+        if like not in groups:
+            groups[like] = Entrants(
+                one.sop, wish.cause, wish.gate, run_no, inherited, chain.hop, (*chain.chain, one.sop.sop_id),
+                wish.signal_id, wish.who, wish.why, [],
+            )  # fmt: skip
+        groups[like].people.extend(_people(one))
     return list(groups.values())
 
 
